@@ -1,0 +1,250 @@
+"""One YAML file -> frozen structs. An unknown key, a wrong type or a bad value is a ConfigError.
+
+Secrets are never written in the YAML: it names environment variables. The exception is the demo,
+whose simulated account has a public secret.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from common.errors import ConfigError
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of all configuration structs."""
+
+
+class Secret:
+    """A value that never shows itself; call reveal() where it is used."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        raise TypeError("a secret is not to be copied out of its process")
+
+
+class CredentialsConfig(Config):
+    """Names of environment variables, or literal values for a simulated venue."""
+
+    client_id_env: str = ""
+    client_secret_env: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    client_id: str
+    client_secret: Secret
+
+
+class LimitsConfig(Config):
+    """Pre-trade limits of one account; what is not named has no limit in this release.
+
+    max_notional is in USD for inverse instruments and in the quote currency for the others.
+    price_collar_percent: how far a limit price may be from mid, mark or last, on the bad side.
+    """
+
+    max_quantity: dict[str, str] = {}  # by instrument or kind, in the instrument's unit
+    max_notional: str | None = None
+    price_collar_percent: float | None = 10.0
+    option_collar_percent: float | None = 200.0
+    max_open_orders: int | None = 500
+    max_orders_per_second: float | None = None
+
+
+class ExposureLimitsConfig(Config):
+    """Raised as RiskAlert by the position server; per underlying, absolute values."""
+
+    max_delta: dict[str, float] = {}
+    max_gamma: dict[str, float] = {}
+    max_vega: dict[str, float] = {}
+    min_available_fraction: float | None = None  # available / equity, per currency
+
+
+class AccountConfig(Config):
+    name: str = "main"
+    credentials: CredentialsConfig = CredentialsConfig()
+    on_disconnect: str = "leave"  # or "cancel"
+    limits: LimitsConfig = LimitsConfig()
+    exposure_limits: ExposureLimitsConfig = ExposureLimitsConfig()
+    engine_number: int = 1  # 0..255, unique per engine of a desk
+    order_valid_for_ms: int = 2000
+    rate_per_second: float = 5.0  # the venue's matching-engine budget of this account
+    rate_burst: float = 20.0
+    budget_share: float = 0.5  # the engine's share of the non-matching budget
+
+
+class MarketDataConfig(Config):
+    """always_on: instruments whose books run without a subscriber."""
+
+    always_on: list[str] = []
+    instruments: list[str] = []  # only these, if not empty (to split a venue over processes)
+    read_only_credentials: CredentialsConfig | None = None
+    channels_per_link: int = 400
+    data_timeout_s: float = 5.0
+    linger_s: float = 30.0  # how long a venue subscription outlives its last reader
+    check_every_s: float = 30.0  # comparison of quiet books with the venue's ticker
+
+
+class VenueConfig(Config):
+    """Addresses as the venue's README gives them, and what the desk does there."""
+
+    websocket_url: str
+    http_url: str
+    market_data: MarketDataConfig = MarketDataConfig()
+    accounts: list[AccountConfig] = []
+    testnet: bool = False
+
+
+class SimulatorAccountConfig(Config):
+    client_id: str
+    client_secret: str
+    balances: dict[str, str]
+    limited: bool = True  # has the venue's default rate tier
+    scopes: str = "trade:read_write account:read_write wallet:read block_trade:read"
+
+
+class SimulatorConfig(Config):
+    venue: str
+    port: int
+    host: str = "127.0.0.1"
+    seed: int = 7
+    accounts: list[SimulatorAccountConfig] = []
+    updates_per_second: float = 500.0  # in all, at most
+    option_expiries: int = 8
+    strikes_per_expiry: int = 20
+    activity: float = 1.0  # scales takers and repricing
+    latency_ms: float = 0.0  # added to each answer
+    token_life_s: int = 31536000
+    heartbeat_grace_s: float = 0.0  # 0: one further interval
+
+
+class KeyConfig(Config):
+    """A gateway key: SHA-256 of its secret, hex. secret is allowed for the demo only."""
+
+    key_id: str
+    secret: str = ""
+    secret_sha256: str = ""
+    scopes: list[str] = ["read"]
+    owner: str = ""
+
+
+class GatewayConfig(Config):
+    host: str = "127.0.0.1"
+    port: int = 8700
+    keys: list[KeyConfig] = []
+    certificate: str = ""  # PEM with chain; with private_key: wss and https
+    private_key: str = ""
+    market_data_open: bool = True
+    max_clients: int = 1000
+    max_subscriptions: int = 1000
+    messages_per_second: float = 100.0
+    message_burst: int = 200
+    max_message_bytes: int = 65536
+    allowed_origins: list[str] = []
+
+
+class DeskConfig(Config):
+    desk: str
+    venues: dict[str, VenueConfig]
+    log_level: str = "INFO"
+    gateway: GatewayConfig = GatewayConfig()
+    simulators: list[SimulatorConfig] = []
+
+    def venue(self, name: str) -> VenueConfig:
+        if name not in self.venues:
+            known = ", ".join(sorted(self.venues))
+            raise ConfigError("config", f"venues.{name}", f"no such venue (known: {known})")
+        return self.venues[name]
+
+    def account(self, venue: str, name: str) -> AccountConfig:
+        for account in self.venue(venue).accounts:
+            if account.name == name:
+                return account
+        raise ConfigError("config", f"venues.{venue}.accounts", f"no account named {name!r}")
+
+
+def load(path: str | Path) -> DeskConfig:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: the file is missing or broken; names the file and the key, never a value.
+    """
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(str(path), "", "there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), "", f"cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else ""
+        raise ConfigError(str(path), where, "is not valid YAML") from None
+    try:
+        config = msgspec.convert(raw, DeskConfig)
+    except msgspec.ValidationError as error:
+        problem, _, key = str(error).partition(" - at `$")
+        raise ConfigError(str(path), key.strip("`.") or "top level", problem) from None
+    _check(config, str(path))
+    return config
+
+
+def _check(config: DeskConfig, source: str) -> None:
+    engines: set[int] = set()
+    for name, venue in config.venues.items():
+        names: set[str] = set()
+        for account in venue.accounts:
+            key = f"venues.{name}.accounts"
+            if account.name in names:
+                raise ConfigError(source, key, f"account {account.name!r} is listed twice")
+            if account.engine_number in engines or not 0 <= account.engine_number <= 255:
+                raise ConfigError(source, key, "engine_number must be unique and from 0 to 255")
+            if account.on_disconnect not in ("cancel", "leave"):
+                raise ConfigError(source, key, "on_disconnect is 'cancel' or 'leave'")
+            names.add(account.name)
+            engines.add(account.engine_number)
+    ports = [config.gateway.port, *(simulator.port for simulator in config.simulators)]
+    if len(set(ports)) != len(ports):
+        raise ConfigError(source, "port", "two processes would use one port")
+
+
+def credentials(
+    config: CredentialsConfig, environment: Mapping[str, str] | None = None, where: str = "config"
+) -> Credentials | None:
+    """The credentials a config names; None when it names none.
+
+    Raises:
+        ConfigError: a named environment variable is missing or empty.
+    """
+    environment = os.environ if environment is None else environment
+    if config.client_id_env or config.client_secret_env:
+        values = []
+        for key in (config.client_id_env, config.client_secret_env):
+            value = environment.get(key, "")
+            if not value:
+                raise ConfigError(
+                    where, "credentials", f"set the environment variable {key or '(unnamed)'}"
+                )
+            values.append(value)
+        return Credentials(values[0], Secret(values[1]))
+    if config.client_id and config.client_secret:
+        return Credentials(config.client_id, Secret(config.client_secret))
+    return None

@@ -1,0 +1,33 @@
+"""What a venue folder offers, so that nothing outside it names the venue.
+
+A venue is one folder with the same files everywhere, all pure: bytes in, messages and requests out.
+`VENUE` in its __init__.py is a Venue; `load(name)` in common/venues finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What differs between venues, as data."""
+
+    edits_in_place: bool = True  # a modify keeps the venue's order id
+    cancels_by_client_order_id: bool = False
+    cancel_on_disconnect: bool = False
+    options: bool = False
+
+
+class Venue(msgspec.Struct, frozen=True):
+    """One venue. Each field is the constructor of the object of that name in its folder."""
+
+    name: str
+    capabilities: Capabilities
+    feed: Callable[..., Any]
+    orders: Callable[..., Any]
+    account: Callable[..., Any]
+    reference: Callable[..., Any]
+    simulator: Callable[..., Any]
