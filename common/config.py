@@ -142,7 +142,7 @@ class KeyConfig(Config):
     key_id: str
     secret: str = ""
     secret_sha256: str = ""
-    scopes: list[str] = ["read"]
+    scopes: list[str] = msgspec.field(default_factory=lambda: ["read"])
     owner: str = ""
 
 

@@ -44,6 +44,12 @@ class VenueFrame(Data):
     received_ns: int
 
 
+class Idle(Data):
+    """All frames that one read of a link brought are handled: publish what was held back."""
+
+    link: str
+
+
 class HttpReply(Data):
     call_id: str
     status: int
@@ -142,6 +148,7 @@ Event = (
     | LinkUp
     | LinkDown
     | VenueFrame
+    | Idle
     | HttpReply
     | HttpFailed
     | BusMessage
@@ -258,6 +265,15 @@ class Alert(Data):
     fields: dict[str, str] = {}
 
 
+class ApiCalled(Data):
+    """For the log: one call of a venue's API is over."""
+
+    method: str
+    latency_ms: float
+    outcome: str  # "ok", or the venue's code and word
+    client_order_id: str = ""
+
+
 class SetState(Data):
     """What the beat says of this process: starting, ready, degraded or stopping; and its links."""
 
@@ -286,6 +302,7 @@ CoreCommand = (
     | Journal
     | WakeAt
     | Alert
+    | ApiCalled
     | SetState
     | Count
 )

@@ -1,0 +1,84 @@
+"""One logging set-up: readable lines on stderr for people, JSON lines in the run directory.
+
+Cores never log; the shell logs what they did. A filter takes known secrets out of everything.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
+_secrets: set[str] = set()
+
+
+def hide(values: Iterable[str]) -> None:
+    """Never write these values; short ones are left alone, or every log would be stars."""
+    _secrets.update(value for value in values if len(value) >= 8)
+
+
+def redact(text: str) -> str:
+    for secret in _secrets:
+        if secret in text:
+            text = text.replace(secret, "***")
+    return text
+
+
+def _as_json(record: Record) -> str:
+    line: dict[str, Any] = {
+        "time": record["time"].isoformat(),
+        "level": record["level"].name,
+        "message": record["message"],
+        **{key: str(value) for key, value in record["extra"].items() if key != "json"},
+    }
+    if record["exception"] is not None:
+        line["exception"] = repr(record["exception"].value)
+    return redact(json.dumps(line, ensure_ascii=True))
+
+
+def _json_format(record: Record) -> str:
+    record["extra"]["json"] = _as_json(record)
+    return "{extra[json]}\n{exception}" if record["exception"] else "{extra[json]}\n"
+
+
+def _console_format(record: Record) -> str:
+    fields = " ".join(
+        f"{key}={value}"
+        for key, value in record["extra"].items()
+        if key not in ("json", "text", "process")
+    )
+    line = f"{record['level'].name:<7} {record['extra'].get('process', '')}: {record['message']}"
+    record["extra"]["text"] = redact(f"{line} {fields}".rstrip()).replace("\x1b", "?")
+    return "{time:HH:mm:ss.SSS} {extra[text]}\n{exception}"
+
+
+def set_up(process: str, level: str, directory: Path | None = None) -> None:
+    """Send this process's log to stderr and, with a directory, to <directory>/<process>.jsonl.
+
+    Raises:
+        ValueError: there is no such level.
+    """
+    level = level.upper()
+    if level not in LEVELS:
+        raise ValueError(f"log level {level!r}: one of {', '.join(LEVELS)}")
+    logger.remove()
+    logger.configure(extra={"process": process})
+    logger.add(sys.stderr, level=level, format=_console_format, backtrace=False, diagnose=False)
+    if directory is not None:
+        logger.add(
+            directory / f"{process}.jsonl",
+            level=level,
+            format=_json_format,
+            rotation="50 MB",
+            retention=5,
+            backtrace=False,
+            diagnose=False,
+        )

@@ -1,0 +1,59 @@
+"""The run directory: everything a desk writes, and where its sockets are.
+
+    ipc/    sockets, mode 0700          logs/   JSON lines, one file per process
+    state/  journals and locks          latch/  the kill switch
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from common.errors import ConfigError
+
+MAX_SOCKET_PATH = 100
+LONGEST_SOCKET_NAME = 44
+
+
+class RunDir:
+    """Paths below one run directory. A path too long for sockets gets a short private directory."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        self.logs = self.path / "logs"
+        self.state = self.path / "state"
+        self.latch = self.path / "latch"
+        self.sockets = self._socket_directory()
+
+    def _socket_directory(self) -> Path:
+        direct = self.path / "ipc"
+        if len(os.fsencode(direct)) + 1 + LONGEST_SOCKET_NAME <= MAX_SOCKET_PATH:
+            return direct
+        digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"crossdesk-{os.getuid()}-{digest}"
+
+    def create(self) -> None:
+        """Make the directories, readable by their owner only.
+
+        Raises:
+            ConfigError: the directory cannot be made or belongs to somebody else.
+        """
+        for directory in (self.path, self.logs, self.state, self.latch, self.sockets):
+            try:
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(str(directory), "run-dir", error.strerror or str(error)) from None
+        if self.sockets.lstat().st_uid != os.getuid() or self.sockets.is_symlink():
+            raise ConfigError(str(self.sockets), "run-dir", "belongs to another user")
+        self.sockets.chmod(0o700)
+        if self.sockets.parent != self.path:
+            (self.path / "ipc.path").write_text(f"{self.sockets}\n")
+
+    def endpoint(self, name: str) -> str:
+        """The address of a socket, e.g. endpoint("md.deribit")."""
+        return f"ipc://{self.sockets / name}"
+
+    def socket_path(self, name: str) -> Path:
+        return self.sockets / name
