@@ -1,0 +1,302 @@
+"""One WebSocket link to Deribit: JSON-RPC ids, login, heartbeats, token refresh.
+
+Pure: the owner opens the link, sends the frames that a Session returns, and hands it what arrives.
+The venue asks for proof of life with `test_request` and cuts whoever does not answer; a Session
+answers each. It also asks for proof itself when nothing came for PROBE_AFTER_NS.
+https://docs.deribit.com/articles/json-rpc-overview, read in August 2026.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from common.config import Credentials
+from common.errors import VenueProtocolError
+from common.venues.deribit import auth
+
+VENUE_NAME = "deribit"
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+REFRESH_PERCENT = 80  # of a token's life
+PROBE_AFTER_NS = 5 * NS_PER_S
+DEAD_AFTER_NS = 2 * PROBE_AFTER_NS
+
+EMPTY = msgspec.Raw()
+
+
+class RpcError(msgspec.Struct, frozen=True):
+    """The error of a JSON-RPC answer; `text` is fit to be shown."""
+
+    code: int
+    message: str
+    data: Any = None
+
+    @property
+    def field(self) -> str:
+        """The parameter at fault, "" if the venue named none."""
+        return str(self.data.get("param", "")) if isinstance(self.data, dict) else ""
+
+    @property
+    def text(self) -> str:
+        reason = self.data.get("reason") if isinstance(self.data, dict) else None
+        detail = ", ".join(str(part) for part in (reason, self.field) if part)
+        return f"{self.message} ({detail})" if detail else self.message
+
+
+class LoggedIn(msgspec.Struct, frozen=True):
+    """First login of this link; private calls and raw channels work from now on."""
+
+    expires_ns: int
+    scope: str = ""
+
+
+class TokenRefreshed(msgspec.Struct, frozen=True):
+    """A new token before the old one ended; nothing need be subscribed again."""
+
+    expires_ns: int
+
+
+class LoginFailed(msgspec.Struct, frozen=True):
+    code: int
+    message: str
+
+
+class SetupFailed(msgspec.Struct, frozen=True):
+    """The venue refused the heartbeat or the cancel-on-disconnect setting."""
+
+    method: str
+    error: RpcError
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The answer to a request; exactly one of result and error is set. Times in us, 0 unknown."""
+
+    context: object
+    result: msgspec.Raw | None
+    error: RpcError | None
+    us_in: int
+    us_out: int
+
+
+class Notification(msgspec.Struct, frozen=True):
+    """One message of a channel; data is only valid while the frame is handled."""
+
+    channel: str
+    data: msgspec.Raw
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send this frame at once."""
+
+    frame: bytes
+
+
+SessionEvent = LoggedIn | TokenRefreshed | LoginFailed | SetupFailed | Answer | Notification | Send
+
+
+class _Params(msgspec.Struct, gc=False):
+    channel: str = ""
+    data: msgspec.Raw = EMPTY
+    type: str = ""
+
+
+class _Envelope(msgspec.Struct, rename="camel", gc=False):
+    id: int | str | None = None
+    method: str = ""
+    params: _Params | None = None
+    result: msgspec.Raw = EMPTY
+    error: RpcError | None = None
+    us_in: int = 0
+    us_out: int = 0
+
+
+class _Tokens(msgspec.Struct, gc=False):
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    scope: str = ""
+
+
+class _Login(msgspec.Struct, frozen=True):
+    """Context of a public/auth request."""
+
+    refresh: bool
+
+
+class _Setup(msgspec.Struct, frozen=True):
+    method: str
+
+
+_envelopes = msgspec.json.Decoder(_Envelope)
+_tokens = msgspec.json.Decoder(_Tokens)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class Session:
+    """The JSON-RPC side of one link.
+
+    Args:
+        credentials: None for a link without login.
+        scope: asked for at login; "" takes what the key has.
+        heartbeat_s: at least 10, by the venue's rule.
+        cancel_on_disconnect: switch it on or off for this connection; None leaves it.
+        first_id: of the requests; ids go on over reconnects, so a late answer never matches.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials | None,
+        *,
+        scope: str = "",
+        heartbeat_s: int = 10,
+        cancel_on_disconnect: bool | None = None,
+        first_id: int = 1,
+    ) -> None:
+        self._credentials = credentials
+        self._scope = scope
+        self._heartbeat_s = heartbeat_s
+        self._cancel_on_disconnect = cancel_on_disconnect
+        self._next_id = first_id
+        self._waiting: dict[int, object] = {}
+        self._refresh_token = ""
+        self._refresh_at_ns: int | None = None
+        self._probe_at_ns = 0
+        self._is_up = False
+        self.logged_in = False
+        self.last_received_ns = 0
+        self.next_wake_ns: int | None = None
+
+    def on_up(self, now_ns: int) -> list[bytes]:
+        """The link is up: the frames that set it up, in this order."""
+        self._is_up = True
+        self.last_received_ns = now_ns
+        self._probe_at_ns = now_ns + PROBE_AFTER_NS
+        self.next_wake_ns = self._probe_at_ns
+        frames = [self._setup("public/set_heartbeat", {"interval": self._heartbeat_s})]
+        if self._credentials is not None:
+            frames.append(self._login(self._credentials, now_ns))
+            if self._cancel_on_disconnect is not None:
+                verb = "enable" if self._cancel_on_disconnect else "disable"
+                method = f"private/{verb}_cancel_on_disconnect"
+                frames.append(self._setup(method, {"scope": "connection"}))
+        return frames
+
+    def request(self, method: str, params: dict[str, Any], context: object = None) -> bytes:
+        """A frame that calls `method`; the context comes back in its Answer."""
+        number = self._next_id
+        self._next_id += 1
+        self._waiting[number] = context
+        call = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        return _encoder.encode(call)
+
+    def logout(self) -> bytes:
+        """A frame that ends the session; the venue closes the link and cancels nothing."""
+        return self.request("private/logout", {"invalidate_token": True})
+
+    def parse(self, payload: bytes, now_ns: int) -> list[SessionEvent]:
+        """What one frame means.
+
+        Raises:
+            VenueProtocolError: it is not a JSON-RPC message of this venue.
+        """
+        self.last_received_ns = now_ns
+        try:
+            envelope = _envelopes.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise VenueProtocolError(VENUE_NAME, str(error), bytes(payload)) from None
+        if envelope.method:
+            return self._on_call(envelope, payload)
+        return self._on_answer(envelope, now_ns, payload)
+
+    def on_time(self, now_ns: int) -> list[bytes]:
+        """Frames that are due: a new token at 80 % of its life, a probe of a silent link."""
+        if not self._is_up:
+            return []
+        frames = []
+        if self._refresh_at_ns is not None and now_ns >= self._refresh_at_ns:
+            self._refresh_at_ns = None
+            params = auth.refresh_params(self._refresh_token)
+            frames.append(self.request("public/auth", params, _Login(refresh=True)))
+        if now_ns >= self._probe_at_ns:
+            if now_ns - self.last_received_ns >= PROBE_AFTER_NS:
+                frames.append(self.request("public/test", {}))
+            self._probe_at_ns = now_ns + PROBE_AFTER_NS
+        self._plan()
+        return frames
+
+    def is_silent(self, now_ns: int) -> bool:
+        """Nothing came for so long, a probe included, that the link is to be closed."""
+        return self._is_up and now_ns - self.last_received_ns >= DEAD_AFTER_NS
+
+    def on_down(self) -> list[object]:
+        """The link is gone: the contexts of the requests that were never answered."""
+        lost = [
+            context
+            for context in self._waiting.values()
+            if context is not None and not isinstance(context, _Login | _Setup)
+        ]
+        self._waiting.clear()
+        self._is_up = self.logged_in = False
+        self._refresh_at_ns = self.next_wake_ns = None
+        return lost
+
+    def _plan(self) -> None:
+        due = self._refresh_at_ns
+        self.next_wake_ns = self._probe_at_ns if due is None else min(due, self._probe_at_ns)
+
+    def _setup(self, method: str, params: dict[str, Any]) -> bytes:
+        return self.request(method, params, _Setup(method))
+
+    def _login(self, credentials: Credentials, now_ns: int) -> bytes:
+        now_ms = now_ns // NS_PER_MS
+        params = auth.login_params(credentials, now_ms, str(now_ms), self._scope)
+        return self.request("public/auth", params, _Login(refresh=False))
+
+    def _on_call(self, envelope: _Envelope, payload: bytes) -> list[SessionEvent]:
+        params = envelope.params or _Params()
+        if envelope.method == "subscription" and params.channel:
+            return [Notification(params.channel, params.data)]
+        if envelope.method == "heartbeat":
+            if params.type == "test_request":
+                return [Send(self.request("public/test", {}))]
+            return []
+        raise VenueProtocolError(VENUE_NAME, "unknown method", bytes(payload))
+
+    def _on_answer(self, envelope: _Envelope, now_ns: int, payload: bytes) -> list[SessionEvent]:
+        result = bytes(envelope.result)
+        if (envelope.error is None) == (not result):
+            raise VenueProtocolError(VENUE_NAME, "no result and no error", bytes(payload))
+        if envelope.error is not None and envelope.id is None:
+            return [Answer(None, None, envelope.error, envelope.us_in, envelope.us_out)]
+        if not isinstance(envelope.id, int) or envelope.id not in self._waiting:
+            return []  # of an earlier link
+        context = self._waiting.pop(envelope.id)
+        if isinstance(context, _Login):
+            return self._on_login(context, envelope, now_ns)
+        if isinstance(context, _Setup):
+            return [SetupFailed(context.method, envelope.error)] if envelope.error else []
+        raw = None if envelope.error else envelope.result
+        return [Answer(context, raw, envelope.error, envelope.us_in, envelope.us_out)]
+
+    def _on_login(self, login: _Login, envelope: _Envelope, now_ns: int) -> list[SessionEvent]:
+        if envelope.error is not None:
+            if login.refresh and self._credentials is not None:
+                return [Send(self._login(self._credentials, now_ns))]
+            self.logged_in = False
+            return [LoginFailed(envelope.error.code, envelope.error.text)]
+        try:
+            tokens = _tokens.decode(envelope.result)
+        except msgspec.DecodeError as error:
+            # The answer holds tokens, so its text goes into no message.
+            raise VenueProtocolError(VENUE_NAME, f"answer to public/auth: {error}") from None
+        life_ns = max(tokens.expires_in, 1) * NS_PER_S
+        self._refresh_token = tokens.refresh_token
+        self._refresh_at_ns = now_ns + life_ns * REFRESH_PERCENT // 100
+        self._plan()
+        first = not self.logged_in
+        self.logged_in = True
+        if first:
+            return [LoggedIn(now_ns + life_ns, tokens.scope)]
+        return [TokenRefreshed(now_ns + life_ns)]

@@ -1,0 +1,191 @@
+"""The session of one link, and the signatures: no socket, no clock."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.config import Credentials, Secret
+from common.errors import VenueProtocolError
+from common.venues.deribit import auth
+from common.venues.deribit.session import (
+    Answer,
+    LoggedIn,
+    LoginFailed,
+    Notification,
+    Send,
+    Session,
+    SetupFailed,
+    TokenRefreshed,
+)
+
+CREDENTIALS = Credentials("AMANDA", Secret("AMANDASECRECT"))
+NOW = 1_576_074_319_000 * 1_000_000
+SECOND = 1_000_000_000
+TOKENS = {
+    "access_token": "1.1a",
+    "refresh_token": "1.1r",
+    "expires_in": 900,
+    "scope": "connection",
+    "token_type": "bearer",
+}
+
+
+def answer(number: int, result: object) -> bytes:
+    text = {"jsonrpc": "2.0", "id": number, "result": result, "usIn": 10, "usOut": 30}
+    return json.dumps(text).encode()
+
+
+def failure(number: int | None, code: int, message: str, data: object = None) -> bytes:
+    error = {"code": code, "message": message, "data": data}
+    return json.dumps({"jsonrpc": "2.0", "id": number, "error": error}).encode()
+
+
+def logged_in(**options: object) -> Session:
+    session = Session(CREDENTIALS, **options)  # type: ignore[arg-type]
+    frames = session.on_up(NOW)
+    number = next(c["id"] for c in map(json.loads, frames) if c["method"] == "public/auth")
+    session.parse(answer(number, TOKENS), NOW)
+    return session
+
+
+def test_signature_matches_the_published_vector():
+    params = auth.login_params(CREDENTIALS, 1576074319000, "1iqt2wls")
+    expected = "56590594f97921b09b18f166befe0d1319b198bbcdad7ca73382de2f88fe9aa1"
+    assert params["signature"] == expected
+
+
+def test_http_header_signs_method_path_and_body():
+    header = auth.sign_http("get", "/api/v2/private/x?a=1", "", CREDENTIALS, 5, "n")
+    signed = auth.signature(CREDENTIALS, "5", "n", "GET", "/api/v2/private/x?a=1", "", "")
+    assert header == {"Authorization": f"deri-hmac-sha256 id=AMANDA,ts=5,nonce=n,sig={signed}"}
+
+
+def test_set_up_is_heartbeat_login_and_cancel_on_disconnect_in_this_order():
+    frames = Session(CREDENTIALS, cancel_on_disconnect=True).on_up(NOW)
+    assert [json.loads(frame)["method"] for frame in frames] == [
+        "public/set_heartbeat",
+        "public/auth",
+        "private/enable_cancel_on_disconnect",
+    ]
+    assert b"AMANDASECRECT" not in b"".join(frames)
+
+
+def test_without_credentials_only_the_heartbeat_is_set():
+    assert len(Session(None).on_up(NOW)) == 1
+
+
+def test_login_is_told_once_and_the_token_renewed_at_80_percent_of_its_life():
+    session = Session(CREDENTIALS)
+    session.on_up(NOW)
+    assert session.parse(answer(2, TOKENS), NOW) == [LoggedIn(NOW + 900 * SECOND, "connection")]
+    assert session.logged_in
+    due = NOW + 720 * SECOND
+    frames = [json.loads(frame) for frame in session.on_time(due)]
+    refresh = next(frame for frame in frames if frame["method"] == "public/auth")
+    assert refresh["params"] == {"grant_type": "refresh_token", "refresh_token": "1.1r"}
+    assert session.parse(answer(refresh["id"], TOKENS), due) == [TokenRefreshed(due + 900 * SECOND)]
+
+
+def test_a_refused_refresh_logs_in_anew():
+    session = logged_in()
+    frame = json.loads(session.on_time(NOW + 720 * SECOND)[0])
+    events = session.parse(failure(frame["id"], 13009, "unauthorized"), NOW)
+    assert isinstance(events[0], Send)
+    assert json.loads(events[0].frame)["params"]["grant_type"] == "client_signature"
+
+
+def test_a_refused_login_is_told():
+    session = Session(CREDENTIALS)
+    session.on_up(NOW)
+    events = session.parse(failure(2, 13004, "invalid_credentials"), NOW)
+    assert events == [LoginFailed(13004, "invalid_credentials")]
+    assert not session.logged_in
+
+
+def test_a_refused_set_up_call_is_told():
+    session = Session(None)
+    session.on_up(NOW)
+    (event,) = session.parse(failure(1, -32602, "Invalid params", {"param": "interval"}), NOW)
+    assert isinstance(event, SetupFailed) and event.error.field == "interval"
+
+
+def test_every_test_request_is_answered():
+    session = logged_in()
+    text = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}'
+    for _ in range(2):
+        (event,) = session.parse(text, NOW)
+        assert isinstance(event, Send) and json.loads(event.frame)["method"] == "public/test"
+
+
+def test_answers_carry_the_context_of_their_request():
+    session = logged_in()
+    number = json.loads(session.request("private/cancel", {"order_id": "1"}, "context"))["id"]
+    (event,) = session.parse(answer(number, {"a": 1}), NOW)
+    assert isinstance(event, Answer) and event.context == "context" and event.result is not None
+    assert (bytes(event.result), event.us_in, event.us_out) == (b'{"a": 1}', 10, 30)
+    assert session.parse(answer(number, 1), NOW) == []
+
+
+def test_notifications_carry_channel_and_data():
+    (event,) = logged_in().parse(
+        b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"quote.X","data":{"a":1}}}',
+        NOW,
+    )
+    assert isinstance(event, Notification)
+    assert (event.channel, bytes(event.data)) == ("quote.X", b'{"a":1}')
+
+
+def test_a_lost_link_gives_back_what_was_not_answered():
+    session = logged_in()
+    session.request("private/buy", {}, "order 1")
+    session.request("public/test", {})
+    assert session.on_down() == ["order 1"]
+    assert session.next_wake_ns is None and session.on_time(NOW) == []
+
+
+def test_a_silent_link_is_probed_and_then_called_dead():
+    session = logged_in()
+    assert session.next_wake_ns == NOW + 5 * SECOND
+    (frame,) = session.on_time(NOW + 5 * SECOND)
+    assert json.loads(frame)["method"] == "public/test"
+    assert not session.is_silent(NOW + 9 * SECOND)
+    assert session.is_silent(NOW + 10 * SECOND)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b'{"jsonrpc":"2.0"}',
+        b'{"method":"wonder","params":{}}',
+        b'{"method":"subscription","params":{}}',
+        b'{"id":{},"result":1}',
+        b'{"id":1,"error":{"code":"x","message":1}}',
+        b"[" * 100_000,
+    ],
+)
+def test_frames_against_the_protocol_are_refused(frame: bytes):
+    with pytest.raises(VenueProtocolError):
+        logged_in().parse(frame, NOW)
+
+
+def test_a_broken_login_answer_shows_no_token():
+    session = Session(CREDENTIALS)
+    session.on_up(NOW)
+    with pytest.raises(VenueProtocolError) as caught:
+        session.parse(answer(2, {"access_token": "hidden", "expires_in": "x"}), NOW)
+    assert "hidden" not in str(caught.value)
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_raise_nothing_else(frame: bytes):
+    with contextlib.suppress(VenueProtocolError):
+        logged_in().parse(frame, NOW)
