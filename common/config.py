@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import dataclass_transform
 
 import msgspec
 import yaml
@@ -16,6 +17,7 @@ import yaml
 from common.errors import ConfigError
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of all configuration structs."""
 

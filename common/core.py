@@ -9,13 +9,14 @@ executes the commands, in their order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, dataclass_transform
 
 import msgspec
 
 from common import messages as m
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Data(msgspec.Struct, frozen=True, gc=False):
     """Base of events and commands: plain frozen data."""
 

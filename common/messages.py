@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, dataclass_transform
 
 import msgspec
 
@@ -38,6 +38,7 @@ else:
             return value
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """Base of all bus messages; has no fields, so that children own their order."""
 
