@@ -1,0 +1,139 @@
+"""`up` and `down`: start a desk and wait until it is healthy; stop it and leave nothing running."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from common import config as configuration
+from common.config import DeskConfig
+from common.errors import ConfigError
+from services.cli.health import Beats
+from services.cli.processes import Process, processes
+from services.cli.settings import (
+    CliError,
+    DeskRecord,
+    Settings,
+    read_record,
+    write_record,
+)
+from services.cli.supervisor import Supervisor
+
+UP_TIMEOUT_S = 60.0
+PATIENCE_S = 5.0  # with a process that supervisord keeps restarting
+
+
+def check_secrets(config: DeskConfig, source: Path) -> None:
+    """Every credential the configuration names is there.
+
+    Raises:
+        ConfigError: names the environment variable that is missing.
+    """
+    for name, venue in config.venues.items():
+        read_only = venue.market_data.read_only_credentials
+        if read_only is not None:
+            where = f"{source}: venues.{name}.market_data.read_only_credentials"
+            configuration.credentials(read_only, where=where)
+        for account in venue.accounts:
+            where = f"{source}: venues.{name}.accounts.{account.name}"
+            if configuration.credentials(account.credentials, where=where) is None:
+                raise ConfigError(where, "credentials", "an account needs credentials")
+
+
+def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool]:
+    """Start what the configuration lists and wait until all of it is ready.
+
+    Returns:
+        The configuration, and whether this call started the desk (False: it ran already).
+
+    Raises:
+        ConfigError: before anything is started.
+        CliError: a process did not become ready; it is named, with the reason. All keeps running.
+    """
+    path = settings.effective_config_path()
+    config = configuration.load(path)
+    check_secrets(config, path)
+    settings.run_dir.create()
+    supervisor = Supervisor(settings.run_dir)
+    running = supervisor.pid() is not None
+    if running:
+        _refuse_other_desk(settings, path)
+    else:
+        level = settings.log_level or config.log_level
+        record = DeskRecord(desk=config.desk, config=str(path), log_level=level)
+        wanted = processes(config)
+        supervisor.start(supervisor.render(wanted, path, level))
+        write_record(settings.run_dir, record)
+    wait_until_ready(processes(config), supervisor, say)
+    return config, not running
+
+
+def _refuse_other_desk(settings: Settings, path: Path) -> None:
+    record = read_record(settings.run_dir)
+    if record is not None and Path(record.config) != path:
+        raise CliError(
+            f"a desk with {record.config} runs in {settings.run_dir.path}; stop it with"
+            " `crossdesk down`, or give this one its own --run-dir and ports"
+        )
+
+
+def wait_until_ready(
+    wanted: list[Process],
+    supervisor: Supervisor,
+    say: Callable[[str], None],
+    timeout_s: float = UP_TIMEOUT_S,
+) -> None:
+    """Return once every process beats `ready`.
+
+    Raises:
+        CliError: names the processes that do not, and why.
+    """
+    started = time.monotonic()
+    told: set[str] = set()
+    with Beats(wanted, supervisor.run_dir) as beats:
+        while waiting := [p.name for p in wanted if not beats.is_ready(p.name)]:
+            beats.wait(0.1)
+            for process in wanted:
+                if process.name not in told and beats.is_ready(process.name):
+                    told.add(process.name)
+                    say(f"{process.name} is ready after {time.monotonic() - started:.1f} s")
+            elapsed = time.monotonic() - started
+            failing = _failing(waiting, supervisor) if elapsed > PATIENCE_S else []
+            if failing or elapsed > timeout_s:
+                raise CliError(_complaint(failing or waiting, beats, supervisor))
+
+
+def _failing(names: list[str], supervisor: Supervisor) -> list[str]:
+    """Those that end as soon as they are started."""
+    states = {row["name"]: row["statename"] for row in supervisor.states()}
+    return [name for name in names if states.get(name, "STOPPED") not in ("RUNNING", "STARTING")]
+
+
+def _complaint(names: list[str], beats: Beats, supervisor: Supervisor) -> str:
+    states = {row["name"]: row for row in supervisor.states()}
+    parts = []
+    for name in names:
+        beat = beats.last.get(name)
+        log = supervisor.run_dir.logs / f"{name}.log"
+        if beat is not None:
+            reason = f"is {beat.state}" + (f" ({beat.text})" if beat.text else "")
+        else:
+            state = states.get(name, {}).get("statename", "not running")
+            reason = f"is {state} and silent; last words: {last_line(log)}"
+        parts.append(f"{name} {reason}; log: {log}")
+    return "not healthy: " + "\n".join(parts)
+
+
+def last_line(path: Path) -> str:
+    """The last line of a log that says something."""
+    try:
+        lines = path.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "none"
+    return lines[-1][:200] if lines else "none"
+
+
+def down(settings: Settings) -> bool:
+    """Stop the desk of this run directory. False: it was not running."""
+    return Supervisor(settings.run_dir).stop()
