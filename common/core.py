@@ -217,7 +217,7 @@ class Request(Data):
 
 
 class LinkOpen(Data):
-    """Connect; LinkUp or LinkDown follows. Opening a link that is open or connecting does nothing."""
+    """Connect; LinkUp or LinkDown follows. An open or connecting link stays as it is."""
 
     link: str
     url: str
