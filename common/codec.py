@@ -8,6 +8,7 @@ A command travels as two frames, header and payload. Field by field: docs/wire.m
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -50,7 +51,7 @@ def _decode_exact(kind: type, value: Any) -> Any:
 
 
 def _encode_exact(value: Any) -> Any:
-    if isinstance(value, m.Decimal):
+    if isinstance(value, Decimal):
         return str(value)
     raise NotImplementedError(f"no encoder for {type(value)}")
 

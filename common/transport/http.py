@@ -1,0 +1,59 @@
+"""REST calls in worker threads, one requests session per thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from common.core import Event, HttpCall, HttpFailed, HttpReply
+from common.transport.clock import now_ns
+
+THREADS = 4
+MAX_BODY_BYTES = 64 * 1024 * 1024
+
+
+class HttpClient:
+    """Executes HttpCall; the events come back on the loop's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_event: Callable[[Event], None]) -> None:
+        self._loop = loop
+        self._on_event = on_event
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="http")
+        self._local = threading.local()
+        self._closed = False
+
+    def call(self, call: HttpCall) -> None:
+        self._pool.submit(self._work, call)
+
+    def close(self) -> None:
+        self._closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _work(self, call: HttpCall) -> None:
+        event = self._request(call)
+        if not self._closed:
+            self._loop.call_soon_threadsafe(self._on_event, event)
+
+    def _request(self, call: HttpCall) -> Event:
+        import requests  # not at start: most services never need it before they are ready
+
+        session = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+        try:
+            response = session.request(
+                call.method,
+                call.url,
+                headers=call.headers,
+                data=call.body or None,
+                timeout=call.timeout_s,
+                allow_redirects=False,
+            )
+            body = response.content
+        except requests.RequestException as error:
+            return HttpFailed(call.call_id, f"{type(error).__name__}: {str(error)[:200]}")
+        if len(body) > MAX_BODY_BYTES:
+            return HttpFailed(call.call_id, "the answer is over 64 MiB")
+        return HttpReply(call.call_id, response.status_code, body, now_ns())

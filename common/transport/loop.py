@@ -1,0 +1,348 @@
+"""The shell: one event loop that feeds one core and executes what it returns.
+
+The only place where commands become bytes. Sockets, links, worker threads, the journal and the
+timer are its parts; each hands it events on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import os
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvloop
+import zmq
+from loguru import logger
+
+from common import core as c
+from common import messages as m
+from common.errors import LocalError
+from common.logs import redact
+from common.rundir import RunDir
+from common.transport.clock import now_ns
+from common.transport.http import HttpClient
+from common.transport.inventory import Inventory
+from common.transport.journal import Journal
+from common.transport.publisher import Publisher
+from common.transport.requests import Answerer, Asker
+from common.transport.subscriber import Subscriber
+from common.transport.ws_link import WsLink
+
+BEAT_S = 0.5
+FLUSH_S = 0.05
+WAITS_FOR_JOURNAL = (c.LinkSend, c.HttpCall, c.Reply)
+
+
+class Shell:
+    """Runs one core. Endpoint arguments are names below the run directory.
+
+    publisher: the XPUB to bind; beats go out on it. subscribe: publishers to connect to. router,
+    pull: sockets to bind. requests: routers that the core may ask with Request. journal: a path.
+    """
+
+    def __init__(
+        self,
+        process: str,
+        core: c.Core,
+        run_dir: RunDir,
+        *,
+        publisher: str,
+        subscribe: Sequence[str] = (),
+        router: str | None = None,
+        pull: str | None = None,
+        requests: Sequence[str] = (),
+        journal: Path | None = None,
+        build: str = "",
+    ) -> None:
+        run_dir.create()
+        self.process = process
+        self.core = core
+        self.loop = uvloop.new_event_loop()
+        self._build = build
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
+        self._publisher = Publisher(
+            self.loop, self._context, run_dir.endpoint(publisher), self.feed
+        )
+        self._subscriber = Subscriber(
+            self.loop, self._context, [run_dir.endpoint(name) for name in subscribe], self.feed
+        )
+        self._answerer = self._make_answerer(router, run_dir)
+        self._pull = self._make_pull(pull, run_dir)
+        self._askers = {
+            name: Asker(self.loop, self._context, run_dir.endpoint(name), process, self.feed)
+            for name in requests
+        }
+        self._http = HttpClient(self.loop, self.feed)
+        self._journal = Journal(self.loop, journal) if journal is not None else None
+        self._journal_encoder = msgspec.msgpack.Encoder(enc_hook=str)
+        self._links: dict[str, WsLink] = {}
+        self._links_up: dict[str, bool] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wakes: list[int] = []
+        self._wake_timer: asyncio.TimerHandle | None = None
+        self._beat_number = 0
+        self._state = c.SetState("starting")
+        self._counters: Counter[str] = Counter()
+        self._starters: list[Callable[[], Awaitable[None]]] = []
+        self._stoppers: list[Callable[[], Awaitable[None]]] = []
+        self._exit_code = 0
+        self._execute: dict[type, Callable[[Any], None]] = {
+            c.Publish: self._publisher.publish,
+            c.PublishSnapshot: self._publisher.publish,
+            c.Subscribe: lambda command: self._subscriber.subscribe(command.topic),
+            c.Unsubscribe: lambda command: self._subscriber.unsubscribe(command.topic),
+            c.Reply: self._reply,
+            c.Request: self._request,
+            c.LinkOpen: self._open_link,
+            c.LinkSend: self._send_on_link,
+            c.LinkClose: self._close_link,
+            c.HttpCall: self._http.call,
+            c.WakeAt: self._wake_at,
+            c.Alert: self._alert,
+            c.ApiCalled: self._log_call,
+            c.SetState: self._set_state,
+            c.Count: self._count,
+        }
+
+    # --- for services with more than a core ---------------------------------------------------
+
+    def extend(self, kind: type, execute: Callable[[Any], None]) -> None:
+        """Execute a service's own kind of command."""
+        self._execute[kind] = execute
+
+    def on_start(self, starter: Callable[[], Awaitable[None]]) -> None:
+        """Run before the core's Started event, e.g. to listen on a port."""
+        self._starters.append(starter)
+
+    def on_stop(self, stopper: Callable[[], Awaitable[None]]) -> None:
+        self._stoppers.append(stopper)
+
+    def feed(self, event: c.Event | Any) -> None:
+        """Give one event to the core and execute what it returns."""
+        if isinstance(event, (c.LinkUp, c.LinkDown)):
+            self._note_link(event)
+        elif isinstance(event, c.VenueFrame):
+            self._trace("<", event.link, event.payload)
+        self.execute(self.core.handle(event, now_ns()))
+
+    def execute(self, commands: Sequence[Any]) -> None:
+        for index, command in enumerate(commands):
+            if type(command) is c.Journal:
+                self._write(command, commands[index + 1 :])
+                return
+            self._execute[type(command)](command)
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT.
+
+        Returns:
+            The exit code of the process.
+        """
+        asyncio.set_event_loop(self.loop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self.stop)
+        self.loop.set_exception_handler(self._on_bug)
+        stopped = self.loop.create_task(self._run())
+        try:
+            self.loop.run_until_complete(stopped)
+        finally:
+            self._close()
+        return self._exit_code
+
+    def stop(self, exit_code: int = 0) -> None:
+        self._exit_code = self._exit_code or exit_code
+        self._stop_asked.set()
+
+    # --- running ------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        self._stop_asked = asyncio.Event()
+        for starter in self._starters:
+            await starter()
+        self._beat()
+        logger.info("started")
+        self.feed(c.Started())
+        await self._stop_asked.wait()
+        self._state = c.SetState("stopping")
+        self.feed(c.Stopping())
+        for stopper in self._stoppers:
+            await stopper()
+        await asyncio.sleep(FLUSH_S)  # let what was sent leave the buffers
+        logger.info("stopped")
+
+    def _close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+        for link in self._links.values():
+            link.close("stopping")
+        self._http.close()
+        for asker in self._askers.values():
+            asker.close()
+        if self._answerer is not None:
+            self._answerer.close()
+        if self._pull is not None:
+            self._pull.close()
+        self._subscriber.close()
+        self._publisher.close()
+        self._context.destroy(linger=0)
+        self.loop.close()
+
+    def _on_bug(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A core or shell that raised is broken: exit beats trading on corrupt state."""
+        logger.opt(exception=context.get("exception")).error(
+            "stopping on an internal error: {}", context.get("message", "")
+        )
+        self.stop(exit_code=70)
+
+    # --- sockets ------------------------------------------------------------------------------
+
+    def _make_answerer(self, name: str | None, run_dir: RunDir) -> Answerer | None:
+        if name is None:
+            return None
+        return Answerer(self.loop, self._context, run_dir.endpoint(name), self.process, self.feed)
+
+    def _make_pull(self, name: str | None, run_dir: RunDir) -> Inventory | None:
+        if name is None:
+            return None
+        return Inventory(self.loop, self._context, run_dir.endpoint(name), self.feed)
+
+    def _reply(self, command: c.Reply) -> None:
+        if self._answerer is None:
+            raise LocalError(f"{self.process} answers commands but has no router")
+        if not self._answerer.reply(command.peer, command.reply):
+            self._counters["replies_undelivered"] += 1
+
+    def _request(self, command: c.Request) -> None:
+        asker = self._askers.get(command.target)
+        if asker is None:
+            failed = c.RequestFailed(command.target, command.request_id, False, "is not configured")
+            self.loop.call_soon(self.feed, failed)
+        else:
+            asker.ask(command)
+
+    # --- links --------------------------------------------------------------------------------
+
+    def _open_link(self, command: c.LinkOpen) -> None:
+        if command.link in self._links:
+            return
+        link = WsLink(command.link, command.url, self.feed)
+        self._links[command.link] = link
+        task = self.loop.create_task(link.connect())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _send_on_link(self, command: c.LinkSend) -> None:
+        link = self._links.get(command.link)
+        if link is not None:
+            self._trace(">", command.link, command.payload)
+            link.send(command.payload)
+
+    def _close_link(self, command: c.LinkClose) -> None:
+        link = self._links.get(command.link)
+        if link is not None:
+            link.close(command.reason)
+
+    def _note_link(self, event: c.LinkUp | c.LinkDown) -> None:
+        up = isinstance(event, c.LinkUp)
+        self._links_up[event.link] = up
+        if isinstance(event, c.LinkDown):
+            self._links.pop(event.link, None)
+            self._counters["links_lost"] += 1
+            logger.warning("link down", link=event.link, reason=event.reason)
+        else:
+            logger.info("link up", link=event.link)
+
+    # --- journal ------------------------------------------------------------------------------
+
+    def _write(self, command: c.Journal, rest: Sequence[Any]) -> None:
+        """Sends behind a journal record wait for it; everything else in the list goes on."""
+        if self._journal is None:
+            raise LocalError(f"{self.process} journals but has no journal")
+        now = [item for item in rest if not isinstance(item, WAITS_FOR_JOURNAL)]
+        waiting = [item for item in rest if isinstance(item, WAITS_FOR_JOURNAL)]
+        payload = self._journal_encoder.encode(command.record)
+        self._journal.append(payload, lambda error: self._written(error, waiting))
+        self.execute(now)
+
+    def _written(self, error: str, waiting: Sequence[Any]) -> None:
+        if error:
+            logger.error("journal failed: {}", error)
+            self.feed(c.JournalFailed(error))
+        else:
+            self.execute(waiting)
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def _wake_at(self, command: c.WakeAt) -> None:
+        if not self._wakes or command.ns < self._wakes[0]:
+            heapq.heappush(self._wakes, command.ns)
+            self._arm()
+        elif command.ns not in self._wakes:
+            heapq.heappush(self._wakes, command.ns)
+
+    def _arm(self) -> None:
+        if self._wake_timer is not None:
+            self._wake_timer.cancel()
+            self._wake_timer = None
+        if self._wakes:
+            delay = max(0.0, (self._wakes[0] - now_ns()) / 1e9)
+            self._wake_timer = self.loop.call_later(delay, self._wake)
+
+    def _wake(self) -> None:
+        now = now_ns()
+        due = False
+        while self._wakes and self._wakes[0] <= now:
+            heapq.heappop(self._wakes)
+            due = True
+        self._wake_timer = None
+        if due:
+            self.execute(self.core.on_time(now))
+        if self._wake_timer is None:
+            self._arm()
+
+    def _beat(self) -> None:
+        self._beat_number += 1
+        beat = m.Health(
+            process=self.process,
+            state=self._state.state,
+            pid=os.getpid(),
+            beat=self._beat_number,
+            sequences=self._publisher.changed_sequences(),
+            links=dict(self._links_up),
+            counters=dict(self._counters),
+            text=self._state.text,
+            build=self._build,
+        )
+        self._publisher.publish(c.Publish(f"health.{self.process}", beat))
+        self.loop.call_later(BEAT_S, self._beat)
+
+    # --- telling ------------------------------------------------------------------------------
+
+    def _set_state(self, command: c.SetState) -> None:
+        if command != self._state:
+            logger.info("is {}{}", command.state, f": {command.text}" if command.text else "")
+            self._state = command
+
+    def _count(self, command: c.Count) -> None:
+        self._counters[command.name] += command.by  # type: ignore[assignment]
+
+    def _alert(self, command: c.Alert) -> None:
+        self._counters[f"alerts_{command.level.lower()}"] += 1
+        logger.bind(**command.fields).log(command.level, "{}", command.text)
+
+    def _log_call(self, command: c.ApiCalled) -> None:
+        fields = {"method": command.method, "outcome": command.outcome}
+        if command.client_order_id:
+            fields["client_order_id"] = command.client_order_id
+        logger.bind(latency_ms=round(command.latency_ms, 2), **fields).info("api call")
+
+    def _trace(self, direction: str, link: str, payload: bytes) -> None:
+        if logger._core.min_level <= 5:  # type: ignore[attr-defined]
+            text = redact(payload.decode("utf-8", "backslashreplace"))
+            logger.bind(link=link).trace("{} {}", direction, text)

@@ -1,0 +1,183 @@
+"""SUB: following topics of other processes, and noticing what was lost.
+
+Per topic the sequence must grow by one. A hole, a publisher that started anew or one that fell
+silent makes the topic lost: the core is told, and we subscribe again for a snapshot. The beats of a
+publisher carry its last sequences, so that a lost last message is noticed too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+import msgspec
+import zmq
+
+from common import codec
+from common import messages as m
+from common.core import BusMessage, Event, TopicLost
+from common.errors import BadMessage
+from common.transport import sockets
+from common.transport.clock import now_ns
+
+BEATS = "health."
+SILENT_S = 1.5
+CHECK_S = 0.5
+AGAIN_S = 0.02
+SNAPSHOTS = get_args(m.Snapshot)
+DELTAS = get_args(m.Delta)
+
+
+class Topic(msgspec.Struct):
+    """What we know of one followed topic. start_ns 0: no message yet."""
+
+    start_ns: int = 0
+    sequence: int = 0
+    synced: bool = False
+
+
+class Subscriber:
+    """One SUB socket connected to several publishers."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoints: Sequence[str],
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._loop = loop
+        self._on_event = on_event
+        self._exact: set[str] = set()
+        self._prefixes: set[str] = set()
+        self._topics: dict[str, Topic] = {}
+        self._beats: dict[int, float] = {}  # publisher start -> loop time of its last beat
+        self.bad_frames = 0
+        self._socket = sockets.make(context, zmq.SUB)
+        self._socket.setsockopt(zmq.SNDHWM, 0)  # else subscriptions above 1,000 are lost
+        self._socket.setsockopt(zmq.RCVHWM, 100_000)
+        self._socket.setsockopt(zmq.RCVBUF, sockets.BUFFER_BYTES)
+        self._socket.setsockopt(zmq.SUBSCRIBE, BEATS.encode())
+        for endpoint in endpoints:
+            self._socket.connect(endpoint)
+        self._reader = sockets.Reader(loop, self._socket, self._on_frames)
+        self._checked = loop.time()
+        self._timer = loop.call_later(CHECK_S, self._check_beats)
+
+    def subscribe(self, topic: str) -> None:
+        """Follow a topic; of one that is followed already, ask for the snapshot again."""
+        if topic.endswith("."):
+            if topic not in self._prefixes:
+                self._prefixes.add(topic)
+                self._socket.setsockopt(zmq.SUBSCRIBE, codec.subscription(topic))
+            return
+        if topic in self._exact:
+            self._socket.setsockopt(zmq.UNSUBSCRIBE, codec.subscription(topic))
+        self._exact.add(topic)
+        self._topics[topic] = Topic()
+        self._socket.setsockopt(zmq.SUBSCRIBE, codec.subscription(topic))
+
+    def unsubscribe(self, topic: str) -> None:
+        group = self._prefixes if topic.endswith(".") else self._exact
+        if topic in group:
+            group.discard(topic)
+            self._topics.pop(topic, None)
+            self._socket.setsockopt(zmq.UNSUBSCRIBE, codec.subscription(topic))
+
+    def close(self) -> None:
+        self._timer.cancel()
+        self._reader.close()
+        self._socket.close()
+
+    def _follows(self, topic: str) -> bool:
+        return topic in self._exact or any(topic.startswith(prefix) for prefix in self._prefixes)
+
+    def _on_frames(self, frames: list[bytes]) -> None:
+        try:
+            topic, envelope = codec.decode(frames[0])
+        except BadMessage:
+            self.bad_frames += 1
+            return
+        if isinstance(envelope.message, m.Health):
+            self._on_beat(envelope)
+        if self._follows(topic) and self._is_next(topic, envelope):
+            self._on_event(
+                BusMessage(
+                    topic,
+                    envelope.message,
+                    envelope.sequence,
+                    envelope.publisher_start_ns,
+                    envelope.venue_sequence,
+                    envelope.venue_time_ns,
+                    envelope.received_ns or now_ns(),
+                    envelope.sent_ns,
+                )
+            )
+
+    def _is_next(self, topic: str, envelope: codec.Envelope) -> bool:
+        """Whether to hand a message on; a hole or a new publisher is told first."""
+        known = self._topics.setdefault(topic, Topic())
+        start, sequence, message = (
+            envelope.publisher_start_ns,
+            envelope.sequence,
+            envelope.message,
+        )
+        if known.start_ns and start < known.start_ns:
+            return False
+        if known.synced and start == known.start_ns:
+            if sequence == known.sequence + 1:
+                known.sequence = sequence
+                return True
+            if sequence <= known.sequence:  # a snapshot for another joiner, or a duplicate
+                return isinstance(message, m.InstrumentList)
+            self._lose(topic, f"messages {known.sequence + 1} to {sequence - 1} are missing")
+        elif known.synced:
+            self._lose(topic, "the publisher started anew")
+        is_prefix = topic not in self._exact
+        if isinstance(message, DELTAS) and not (is_prefix or isinstance(message, SNAPSHOTS)):
+            return False
+        known.start_ns, known.sequence, known.synced = start, sequence, True
+        return True
+
+    def _lose(self, topic: str, reason: str) -> None:
+        known = self._topics[topic]
+        known.synced = False
+        self._on_event(TopicLost(topic, reason))
+        if topic in self._exact:
+            self._loop.call_later(AGAIN_S, self._ask_again, topic)
+
+    def _ask_again(self, topic: str) -> None:
+        known = self._topics.get(topic)
+        if known is not None and not known.synced and topic in self._exact:
+            self.subscribe(topic)
+
+    def _on_beat(self, envelope: codec.Envelope) -> None:
+        beat = envelope.message
+        assert isinstance(beat, m.Health)
+        start = envelope.publisher_start_ns
+        self._beats[start] = self._loop.time()
+        for topic, sequence in beat.sequences.items():
+            known = self._topics.get(topic)
+            if known is None or start < known.start_ns:
+                continue
+            if known.synced and (start > known.start_ns or sequence > known.sequence):
+                self._lose(topic, "the last messages are missing")
+            elif not known.synced:
+                self._ask_again(topic)
+
+    def _check_beats(self) -> None:
+        """Loses the topics of publishers that missed three beats; a late loop judges nobody."""
+        now = self._loop.time()
+        late = now - self._checked > SILENT_S
+        self._checked = now
+        self._timer = self._loop.call_later(CHECK_S, self._check_beats)
+        if late:
+            self._beats = dict.fromkeys(self._beats, now)
+            return
+        silent = {start for start, seen in self._beats.items() if now - seen > SILENT_S}
+        for start in silent:
+            del self._beats[start]
+        for topic, known in list(self._topics.items()):
+            if known.synced and known.start_ns in silent:
+                self._lose(topic, "the publisher is silent")

@@ -1,0 +1,96 @@
+"""One WebSocket to a venue: connects, stamps what arrives and hands it over. It parses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from common.core import Event, Idle, LinkDown, LinkUp, VenueFrame
+from common.transport.clock import now_ns
+
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+CONNECT_S = 10.0
+
+
+class WsLink(WSListener):
+    """A link that is opened once; after LinkDown it is done and a new one is made."""
+
+    def __init__(self, name: str, url: str, on_event: Callable[[Event], None]) -> None:
+        super().__init__()
+        self.name = name
+        self._url = url
+        self._on_event = on_event
+        self._transport: WSTransport | None = None
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._down = False
+        self._reason = "closed by the venue"
+
+    async def connect(self) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await ws_connect(
+                    lambda: self,
+                    self._url,
+                    max_frame_size=MAX_FRAME_BYTES,
+                    enable_auto_ping=True,
+                    auto_ping_idle_timeout=10,
+                    auto_ping_reply_timeout=5,
+                    max_redirects=0,
+                )
+        except Exception as error:  # noqa: BLE001 - whatever it is, the link is down
+            self._go_down(f"cannot connect: {type(error).__name__}: {str(error)[:200]}")
+
+    def send(self, payload: bytes) -> None:
+        if self._transport is not None and not self._down:
+            self._transport.send(WSMsgType.TEXT, payload)
+
+    def close(self, reason: str) -> None:
+        self._reason = reason
+        if self._transport is not None:
+            self._transport.send_close()
+            self._transport.disconnect()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        self._on_event(LinkUp(self.name))
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if self._down:
+            return
+        if frame.msg_type == WSMsgType.CLOSE:
+            self._reason = f"closed by the venue: {frame.get_close_code()}"
+            transport.disconnect()
+            return
+        if frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            payload = self._whole(frame)
+            if payload is not None:
+                self._on_event(VenueFrame(self.name, payload, now_ns()))
+        if frame.last_in_buffer:
+            self._on_event(Idle(self.name))
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._go_down(self._reason)
+
+    def _whole(self, frame: WSFrame) -> bytes | None:
+        """The message this frame completes, None while fragments are missing."""
+        payload: bytes = frame.get_payload_as_bytes()
+        if frame.fin and not self._parts:
+            return payload
+        self._parts.append(payload)
+        self._size += len(payload)
+        if self._size > MAX_FRAME_BYTES:
+            self.close("a message over 16 MiB")
+            return None
+        if not frame.fin:
+            return None
+        whole = b"".join(self._parts)
+        self._parts, self._size = [], 0
+        return whole
+
+    def _go_down(self, reason: str) -> None:
+        if not self._down:
+            self._down = True
+            self._on_event(LinkDown(self.name, reason))

@@ -1,0 +1,208 @@
+"""Two shells in one process group: real sockets, scripted cores."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from common import core as c
+from common import messages as m
+from common.rundir import RunDir
+from common.transport.loop import Shell
+
+DEADLINE_S = 10
+
+
+class Scripted:
+    """A core that remembers its events and answers with what a function returns."""
+
+    def __init__(self, answer: Callable[[c.Event], list[object]]) -> None:
+        self.events: list[c.Event] = []
+        self._answer = answer
+
+    def handle(self, event: c.Event, now_ns: int) -> list[object]:
+        self.events.append(event)
+        return self._answer(event)
+
+    def on_time(self, now_ns: int) -> list[object]:
+        self.events.append(c.Count("woken"))
+        return []
+
+    def of(self, kind: type) -> list:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def silent(event: c.Event) -> list[object]:
+    return []
+
+
+class Running:
+    """A shell on a thread of its own; signals stay with the main thread."""
+
+    def __init__(self, shell: Shell) -> None:
+        shell.loop.add_signal_handler = lambda *_: None  # type: ignore[attr-defined]
+        self.shell = shell
+        self._thread = threading.Thread(target=shell.run)
+        self._thread.start()
+
+    def do(self, *commands: object) -> None:
+        self.shell.loop.call_soon_threadsafe(self.shell.execute, commands)
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self.shell.loop.call_soon_threadsafe(self.shell.stop)
+            self._thread.join(DEADLINE_S)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = monotonic() + DEADLINE_S
+    pause = threading.Event()
+    while not condition():
+        assert monotonic() < deadline, "the condition did not come true in time"
+        pause.wait(0.005)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Running]]:
+    import asyncio
+
+    import common.transport.loop as loop_module
+
+    monkeypatch.setattr(loop_module.uvloop, "new_event_loop", asyncio.SelectorEventLoop)
+    started: list[Running] = []
+
+    def start(shell: Shell) -> Running:
+        started.append(Running(shell))
+        return started[-1]
+
+    yield start
+    for running in reversed(started):
+        running.stop()
+
+
+@pytest.fixture
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    return RunDir(tmp_path_factory.mktemp("desk"))
+
+
+def book(price: float) -> m.BookDelta:
+    return m.BookDelta("deribit.X", [price, 1.0], [])
+
+
+def test_a_joiner_gets_a_snapshot_and_then_the_deltas_after_it(run, run_dir: RunDir) -> None:
+    def answer(event: c.Event) -> list[object]:
+        if isinstance(event, c.Subscribed) and event.topic.startswith("book."):
+            return [c.PublishSnapshot(event.topic, m.BookSnapshot("deribit.X", [1.0, 1.0], []))]
+        return []
+
+    publisher = run(Shell("a", Scripted(answer), run_dir, publisher="md.a"))
+    publisher.do(c.Publish("book.deribit.X", book(1.0)), c.Publish("book.deribit.X", book(2.0)))
+    reader = Scripted(silent)
+    joiner = run(Shell("b", reader, run_dir, publisher="md.b", subscribe=["md.a"]))
+    joiner.do(c.Subscribe("book.deribit.X"))
+    wait_for(lambda: reader.of(c.BusMessage))
+    publisher.do(c.Publish("book.deribit.X", book(3.0)))
+    wait_for(lambda: len(reader.of(c.BusMessage)) == 2)
+    snapshot, delta = reader.of(c.BusMessage)
+    assert isinstance(snapshot.message, m.BookSnapshot) and snapshot.sequence == 2
+    assert delta.message == book(3.0) and delta.sequence == 3
+
+
+def test_a_restarted_publisher_is_noticed_and_asked_for_a_snapshot(run, run_dir: RunDir) -> None:
+    def answer(event: c.Event) -> list[object]:
+        if isinstance(event, c.Subscribed) and event.topic.startswith("book."):
+            return [c.Publish(event.topic, m.BookSnapshot("deribit.X", [1.0, 1.0], []))]
+        return []
+
+    first = run(Shell("a", Scripted(answer), run_dir, publisher="md.a"))
+    reader = Scripted(silent)
+    joiner = run(Shell("b", reader, run_dir, publisher="md.b", subscribe=["md.a"]))
+    joiner.do(c.Subscribe("book.deribit.X"))
+    wait_for(lambda: reader.of(c.BusMessage))
+    first.stop()
+    run(Shell("a", Scripted(answer), run_dir, publisher="md.a"))
+    wait_for(lambda: len(reader.of(c.BusMessage)) >= 2)
+    assert reader.of(c.TopicLost)
+    starts = {event.publisher_start_ns for event in reader.of(c.BusMessage)}
+    assert len(starts) == 2
+
+
+def test_five_thousand_topics_survive_a_publisher_restart(run, run_dir: RunDir) -> None:
+    topics = [f"quote.deribit.X{number}" for number in range(5000)]
+    publisher = Scripted(silent)
+    first = run(Shell("a", publisher, run_dir, publisher="md.a"))
+    joiner = run(Shell("b", Scripted(silent), run_dir, publisher="md.b", subscribe=["md.a"]))
+    joiner.do(*(c.Subscribe(topic) for topic in topics))
+    wait_for(lambda: len(publisher.of(c.Subscribed)) >= 5000)
+    first.stop()
+    second = Scripted(silent)
+    run(Shell("a", second, run_dir, publisher="md.a"))
+    wait_for(lambda: {event.topic for event in second.of(c.Subscribed)} >= set(topics))
+
+
+def test_a_lost_last_message_is_noticed_from_the_beat(run, run_dir: RunDir) -> None:
+    publisher = run(Shell("a", Scripted(silent), run_dir, publisher="md.a"))
+    reader = Scripted(silent)
+    joiner = run(Shell("b", reader, run_dir, publisher="md.b", subscribe=["md.a"]))
+    joiner.do(c.Subscribe("quote.deribit.X"))
+    quote = m.Quote("deribit.X", 1.0, 1.0, 2.0, 1.0)
+    wait_for(lambda: publisher.shell.core.of(c.Subscribed))
+    publisher.do(c.Publish("quote.deribit.X", quote))
+    wait_for(lambda: reader.of(c.BusMessage))
+    lost = lambda: publisher.shell._publisher._sequences.update({"quote.deribit.X": 2})  # noqa: E731
+    publisher.shell.loop.call_soon_threadsafe(lost)
+    publisher.shell.loop.call_soon_threadsafe(
+        publisher.shell._publisher._changed.add, "quote.deribit.X"
+    )
+    wait_for(lambda: reader.of(c.TopicLost))
+
+
+def test_a_request_is_answered_once_and_a_dead_target_is_told(run, run_dir: RunDir) -> None:
+    def answer(event: c.Event) -> list[object]:
+        if isinstance(event, c.CommandReceived):
+            return [c.Reply(event.peer, m.CommandReply(event.request_id, True))]
+        return []
+
+    asker_core = Scripted(silent)
+    asker = run(
+        Shell("b", asker_core, run_dir, publisher="health.b", requests=["orders.a", "orders.none"])
+    )
+    asker.do(c.Request("orders.none", "r0", m.QueryOrders()))
+    wait_for(lambda: asker_core.of(c.RequestFailed))
+    assert asker_core.of(c.RequestFailed)[0].sent is False
+    run(Shell("a", Scripted(answer), run_dir, publisher="health.a", router="orders.a"))
+
+    def ask_until_up() -> bool:
+        asker.do(c.Request("orders.a", f"r{len(asker_core.events)}", m.QueryOrders()))
+        return bool(asker_core.of(c.Replied))
+
+    wait_for(ask_until_up)
+    assert asker_core.of(c.Replied)[0].reply.accepted
+
+
+def test_sends_wait_for_the_journal_and_other_commands_do_not(
+    run, run_dir: RunDir, tmp_path: Path
+) -> None:
+    from common.transport import journal
+
+    done: list[str] = []
+    shell = Shell("a", Scripted(silent), run_dir, publisher="md.a", journal=tmp_path / "a.journal")
+    shell.extend(c.LinkSend, lambda command: done.append("sent"))
+    shell.extend(c.Count, lambda command: done.append("counted"))
+    running = run(shell)
+    running.do(c.Journal(m.CancelOrder("1")), c.LinkSend("l", b""), c.Count("x"))
+    wait_for(lambda: len(done) == 2)
+    assert done == ["counted", "sent"]
+    assert len(journal.read(tmp_path / "a.journal")) == 1
+
+
+def test_a_wake_is_delivered_once_when_it_is_due(run, run_dir: RunDir) -> None:
+    core = Scripted(silent)
+    running = run(Shell("a", core, run_dir, publisher="md.a"))
+    running.do(c.WakeAt(1), c.WakeAt(1))
+    wait_for(lambda: core.of(c.Count))
+    assert len(core.of(c.Count)) == 1
