@@ -1,0 +1,314 @@
+"""Deribit's private account data: positions, balances and own trades, on one link.
+
+Channels `user.changes.any.any.raw` and `user.portfolio.any`; calls private/get_positions and
+private/get_account_summaries. A change carries the trades of one instrument together with the
+position after them, which is what lets a snapshot and the trades around it be told apart.
+https://docs.deribit.com/api-reference/account-management and /subscriptions, read in August 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from common.config import Credentials
+from common.errors import VenueProtocolError
+from common.messages import Fill, Liquidity, Side
+from common.venues.accounts import (
+    AccountCallFailed,
+    AccountEvent,
+    AccountOpened,
+    AccountRefused,
+    BalanceList,
+    BalanceReport,
+    PositionList,
+    PositionReport,
+    PositionsChanged,
+)
+from common.venues.deribit.session import (
+    Answer,
+    LoggedIn,
+    LoginFailed,
+    Notification,
+    Send,
+    Session,
+)
+from common.venues.streams import FrameToSend
+
+VENUE_NAME = "deribit"
+CHANGES = "user.changes.any.any.raw"
+PORTFOLIO = "user.portfolio.any"
+CHANNELS = [CHANGES, PORTFOLIO]
+MOST_TRADES = 1000
+NS_PER_MS = 1_000_000
+NS_PER_US = 1_000
+SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+LIQUIDITIES = {"M": Liquidity.MAKER, "T": Liquidity.TAKER}
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class _Position(msgspec.Struct, gc=False):
+    """{"instrument_name": "BTC-PERPETUAL", "kind": "future", "direction": "buy", "size": 40.0,
+    "average_price": 112585.87, "mark_price": 109266.97, "delta": 0.000366076, ...}"""
+
+    instrument_name: Name
+    size: Decimal
+    average_price: Decimal = Decimal(0)
+    total_profit_loss: Decimal = Decimal(0)
+    initial_margin: Decimal = Decimal(0)
+    maintenance_margin: Decimal = Decimal(0)
+    mark_price: float | None = None
+    index_price: float | None = None
+    delta: float | None = None
+    gamma: float | None = None
+    vega: float | None = None
+    theta: float | None = None
+    estimated_liquidation_price: float | None = None
+
+
+class _Trade(msgspec.Struct, gc=False):
+    """{"trade_id": "ETH-40215115", "order_id": "ETH-41421995110", "direction": "buy", "price":
+    4580.05, "amount": 100.0, "fee": 0.0, "fee_currency": "ETH", "liquidity": "M", ...}; direction
+    is the account's own side."""
+
+    trade_id: Name
+    order_id: Name
+    instrument_name: Name
+    direction: str
+    price: Decimal
+    amount: Decimal
+    timestamp: int
+    fee: Decimal = Decimal(0)
+    fee_currency: str = ""
+    liquidity: str = "T"
+    label: str = ""
+
+
+class _Changes(msgspec.Struct, gc=False):
+    trades: list[_Trade] = []
+    positions: list[_Position] = []
+
+
+class _Trades(msgspec.Struct, gc=False):
+    trades: list[_Trade]
+
+
+class _Summary(msgspec.Struct, gc=False):
+    """{"currency": "BTC", "balance": 302.60065765, "equity": 302.61869214, ...}"""
+
+    currency: Name
+    balance: Decimal
+    equity: Decimal
+    available_funds: Decimal
+    initial_margin: Decimal = Decimal(0)
+    maintenance_margin: Decimal = Decimal(0)
+    total_pl: Decimal = Decimal(0)
+    session_rpl: Decimal = Decimal(0)
+    options_value: Decimal = Decimal(0)
+
+
+class _Summaries(msgspec.Struct, gc=False):
+    summaries: list[_Summary]
+
+
+Decoded = TypeVar("Decoded")
+
+
+def _decoder(kind: type[Decoded]) -> Callable[[msgspec.Raw], Decoded]:
+    # Not strict: some recorders and proxies quote numbers.
+    return msgspec.json.Decoder(kind, strict=False).decode
+
+
+_changes = _decoder(_Changes)
+_trades = _decoder(_Trades)
+_user_trades = _decoder(list[_Trade])
+_positions = _decoder(list[_Position])
+_summary = _decoder(_Summary)
+_summaries = _decoder(_Summaries)
+_channels = _decoder(list[str])
+
+
+class _Ask(msgspec.Struct, frozen=True):
+    """Context of our calls."""
+
+    method: str
+
+
+class AccountFeed:
+    """The account's half of Deribit's protocol on one link.
+
+    Args:
+        credentials: a key that may read the account and its trades.
+        account: our name of the account, for the fills.
+    """
+
+    def __init__(self, credentials: Credentials, *, account: str) -> None:
+        self._session = Session(credentials)
+        self._account = account
+
+    @property
+    def next_wake_ns(self) -> int | None:
+        return self._session.next_wake_ns
+
+    def on_up(self, now_ns: int) -> list[bytes]:
+        return self._session.on_up(now_ns)
+
+    def on_down(self) -> None:
+        self._session.on_down()
+
+    def on_time(self, now_ns: int) -> list[bytes]:
+        return self._session.on_time(now_ns)
+
+    def is_silent(self, now_ns: int) -> bool:
+        return self._session.is_silent(now_ns)
+
+    def ask_state(self) -> list[bytes]:
+        return [
+            self._ask("private/get_positions", {"currency": "any"}),
+            self._ask("private/get_account_summaries", {}),
+        ]
+
+    def ask_fills(self, instrument: str, from_ns: int, to_ns: int) -> bytes:
+        symbol = instrument.removeprefix(f"{VENUE_NAME}.")
+        params = {
+            "instrument_name": symbol,
+            "start_timestamp": from_ns // NS_PER_MS,
+            "end_timestamp": to_ns // NS_PER_MS,
+            "count": MOST_TRADES,
+            "sorting": "asc",
+        }
+        return self._ask("private/get_user_trades_by_instrument_and_time", params)
+
+    def parse(self, payload: bytes, now_ns: int) -> list[AccountEvent]:
+        events: list[AccountEvent] = []
+        for event in self._session.parse(payload, now_ns):
+            if isinstance(event, Notification):
+                events += self._on_notification(event)
+            elif isinstance(event, Answer):
+                events += self._on_answer(event)
+            elif isinstance(event, Send):
+                events.append(FrameToSend(event.frame))
+            elif isinstance(event, LoggedIn):
+                events.append(FrameToSend(self._ask("private/subscribe", {"channels": CHANNELS})))
+            elif isinstance(event, LoginFailed):
+                events.append(AccountRefused(f"login refused: {event.message} ({event.code})"))
+        return events
+
+    def _ask(self, method: str, params: dict[str, Any]) -> bytes:
+        return self._session.request(method, params, _Ask(method))
+
+    def _on_notification(self, event: Notification) -> list[AccountEvent]:
+        if event.channel.startswith("user.changes."):
+            changes = _read(_changes, event.data)
+            return [
+                PositionsChanged(
+                    [self._fill(trade) for trade in changes.trades],
+                    [_position_report(position) for position in changes.positions],
+                )
+            ]
+        if event.channel.startswith("user.trades."):
+            trades = _read(_user_trades, event.data)
+            return [PositionsChanged([self._fill(trade) for trade in trades], [])]
+        if event.channel.startswith("user.portfolio."):
+            return [BalanceList([_balance_report(_read(_summary, event.data))])]
+        return []
+
+    def _on_answer(self, answer: Answer) -> list[AccountEvent]:
+        if not isinstance(answer.context, _Ask):
+            return []
+        method = answer.context.method
+        if answer.error is not None or answer.result is None:
+            text = answer.error.text if answer.error else "no result"
+            if method == "private/subscribe":
+                return [AccountRefused(f"{method}: {text}")]
+            return [AccountCallFailed(method, text)]
+        if method == "private/subscribe":
+            return self._on_subscribed(_read(_channels, answer.result))
+        if method == "private/get_positions":
+            reports = [_position_report(each) for each in _read(_positions, answer.result)]
+            return [PositionList(reports, answer.us_in * NS_PER_US, answer.us_out * NS_PER_US)]
+        if method == "private/get_account_summaries":
+            summaries = _read(_summaries, answer.result).summaries
+            return [BalanceList([_balance_report(each) for each in summaries])]
+        fills = [self._fill(trade) for trade in _read(_trades, answer.result).trades]
+        return [PositionsChanged(fills, [])]
+
+    def _on_subscribed(self, accepted: list[str]) -> list[AccountEvent]:
+        missing = [channel for channel in CHANNELS if channel not in accepted]
+        if missing:
+            return [AccountRefused(f"the venue does not give us {', '.join(missing)}")]
+        return [AccountOpened(), *(FrameToSend(frame) for frame in self.ask_state())]
+
+    def _fill(self, trade: _Trade) -> Fill:
+        if trade.direction not in SIDES or trade.liquidity not in LIQUIDITIES:
+            words = f"{trade.direction}, {trade.liquidity}"
+            raise VenueProtocolError(VENUE_NAME, "unknown direction or liquidity", words)
+        if _exact(trade.amount) <= 0 or _exact(trade.price) < 0:
+            raise VenueProtocolError(VENUE_NAME, "a trade without amount or price", trade.trade_id)
+        return Fill(
+            exec_id=trade.trade_id,
+            client_order_id=trade.label,
+            venue_order_id=trade.order_id,
+            instrument=f"{VENUE_NAME}.{trade.instrument_name}",
+            venue=VENUE_NAME,
+            account=self._account,
+            owner="",
+            side=SIDES[trade.direction],
+            last_price=trade.price,
+            last_quantity=trade.amount,
+            liquidity=LIQUIDITIES[trade.liquidity],
+            fee=_exact(trade.fee),
+            fee_currency=trade.fee_currency,
+            filled_ns=trade.timestamp * NS_PER_MS,
+        )
+
+
+def _read(decode: Callable[[msgspec.Raw], Decoded], raw: msgspec.Raw) -> Decoded:
+    try:
+        return decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
+        raise VenueProtocolError(VENUE_NAME, str(error), bytes(raw)) from None
+
+
+def _exact(value: Decimal) -> Decimal:
+    """A number of usable size; text such as 1e999999 is a Decimal too."""
+    if not value.is_finite() or abs(value.adjusted()) > 20:
+        raise VenueProtocolError(VENUE_NAME, "a number out of range", str(value))
+    return value
+
+
+def _position_report(position: _Position) -> PositionReport:
+    quantity = _exact(position.size)
+    return PositionReport(
+        instrument=f"{VENUE_NAME}.{position.instrument_name}",
+        quantity=quantity,
+        average_price=_exact(position.average_price) if quantity else None,
+        unrealized_pnl=_exact(position.total_profit_loss),
+        initial_margin=_exact(position.initial_margin),
+        maintenance_margin=_exact(position.maintenance_margin),
+        mark_price=position.mark_price,
+        index_price=position.index_price,
+        delta=position.delta,
+        gamma=position.gamma,
+        vega=position.vega,
+        theta=position.theta,
+        liquidation_price=position.estimated_liquidation_price or None,
+    )
+
+
+def _balance_report(summary: _Summary) -> BalanceReport:
+    return BalanceReport(
+        currency=summary.currency,
+        balance=_exact(summary.balance),
+        equity=_exact(summary.equity),
+        available=_exact(summary.available_funds),
+        initial_margin=_exact(summary.initial_margin),
+        maintenance_margin=_exact(summary.maintenance_margin),
+        unrealized_pnl=_exact(summary.total_pl),
+        realized_pnl=_exact(summary.session_rpl),
+        options_value=_exact(summary.options_value),
+    )
