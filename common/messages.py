@@ -494,6 +494,7 @@ class AccountSnapshot(Message):
     positions: list[PositionUpdated]
     balances: list[BalanceUpdated]
     exposures: list[Exposure]
+    alerts: list[RiskAlert] = []  # those that are raised now
 
 
 class Exposure(Message):
