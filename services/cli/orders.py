@@ -1,0 +1,321 @@
+"""Commands that trade, and those that show what came of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import quote as url_quote
+
+import typer
+
+from common import messages as m
+from services.cli import output
+from services.cli.gateway import Gateway, exit_code
+from services.cli.settings import Settings, UsageError
+
+ORDER_COLUMNS = (
+    "client_order_id",
+    "instrument",
+    "side",
+    "type",
+    "quantity",
+    "price",
+    "filled",
+    "average",
+    "status",
+    "note",
+)
+POSITION_COLUMNS = ("instrument", "quantity", "average", "mark", "unrealized", "realized", "in")
+BALANCE_COLUMNS = ("venue", "account", "currency", "equity", "available", "balance", "unrealized")
+FILL_COLUMNS = ("instrument", "side", "quantity", "price", "fee", "in", "liquidity", "exec_id")
+
+Insensitive = typer.Option(case_sensitive=False)
+
+
+def register(app: typer.Typer) -> None:
+    for command in (place, modify, cancel, orders, positions, balances, fills):
+        app.command()(command)
+    app.command("cancel-all")(cancel_all)
+
+
+def _number(text: str | None) -> str | None:
+    """The text itself, once it is known to be a finite number; it travels as it was written."""
+    if text is None:
+        return None
+    try:
+        m.Exact(text)
+    except (ValueError, ArithmeticError):
+        raise typer.BadParameter(f"{text!r} is not a number") from None
+    return text
+
+
+Price = Annotated[str | None, typer.Option("--price", "-p", callback=_number, metavar="NUMBER")]
+RequestId = Annotated[
+    str | None, typer.Option(help="Idempotency key; the same one again gets the first answer.")
+]
+
+
+def place(
+    context: typer.Context,
+    instrument: Annotated[str, typer.Argument(help="e.g. deribit.BTC-PERPETUAL")],
+    side: Annotated[m.Side, typer.Argument(case_sensitive=False)],
+    quantity: Annotated[
+        str, typer.Argument(callback=_number, metavar="QUANTITY", help="In the venue's unit.")
+    ],
+    price: Price = None,
+    order_type: Annotated[m.OrderType | None, typer.Option("--type", case_sensitive=False)] = None,
+    tif: Annotated[m.TimeInForce, Insensitive] = m.TimeInForce.GTC,
+    post_only: Annotated[bool, typer.Option("--post-only")] = False,
+    reprice: Annotated[
+        bool, typer.Option("--reprice", help="Let the venue move a crossing post-only order.")
+    ] = False,
+    reduce_only: Annotated[bool, typer.Option("--reduce-only")] = False,
+    trigger_price: Annotated[
+        str | None, typer.Option(callback=_number, metavar="NUMBER", help="Of stop orders.")
+    ] = None,
+    trigger: Annotated[m.TriggerPrice | None, Insensitive] = None,
+    account: Annotated[str | None, typer.Option(help="Where a venue has several.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Comes back in every event.")] = None,
+    request_id: RequestId = None,
+) -> None:
+    """Place an order; returns when the venue has answered."""
+    body = {
+        "instrument": instrument,
+        "side": side.value,
+        "quantity": quantity,
+        "order_type": _order_type(order_type, price, trigger_price).value,
+        "price": price,
+        "time_in_force": tif.value,
+        "post_only": post_only or None,
+        "reprice": reprice or None,
+        "reduce_only": reduce_only or None,
+        "trigger_price": trigger_price,
+        "trigger": trigger.value if trigger else None,
+        "account": account,
+        "tag": tag,
+        "request_id": request_id or _new_request_id(),
+    }
+    _report_order(context.obj, lambda gateway: gateway.call("POST", "orders", body=body))
+
+
+def _order_type(
+    named: m.OrderType | None, price: str | None, trigger_price: str | None
+) -> m.OrderType:
+    if named is None and price is None and trigger_price is None:
+        raise UsageError("give a --price, or --type market", "price")
+    if named is not None:
+        return named
+    if trigger_price is None:
+        return m.OrderType.LIMIT
+    return m.OrderType.STOP if price is None else m.OrderType.STOP_LIMIT
+
+
+def modify(
+    context: typer.Context,
+    client_order_id: str,
+    price: Price = None,
+    quantity: Annotated[
+        str | None,
+        typer.Option("--quantity", "-q", callback=_number, metavar="NUMBER", help="New total."),
+    ] = None,
+    trigger_price: Annotated[str | None, typer.Option(callback=_number, metavar="NUMBER")] = None,
+    request_id: RequestId = None,
+) -> None:
+    """Change price or total quantity of an order in place."""
+    if price is None and quantity is None and trigger_price is None:
+        raise UsageError("give a --price, a --quantity or a --trigger-price", "price")
+    body = {
+        "price": price,
+        "quantity": quantity,
+        "trigger_price": trigger_price,
+        "request_id": request_id or _new_request_id(),
+    }
+    path = _order_path(client_order_id)
+    _report_order(context.obj, lambda gateway: gateway.call("PATCH", path, body=body))
+
+
+def cancel(context: typer.Context, client_order_id: str) -> None:
+    """Cancel one order."""
+    path = _order_path(client_order_id)
+    _report_order(context.obj, lambda gateway: gateway.call("DELETE", path))
+
+
+def cancel_all(
+    context: typer.Context,
+    venue: Annotated[str | None, typer.Option()] = None,
+    account: Annotated[str | None, typer.Option()] = None,
+    instrument: Annotated[str | None, typer.Option()] = None,
+    kind: Annotated[m.InstrumentKind | None, Insensitive] = None,
+    currency: Annotated[str | None, typer.Option(help="Settlement currency.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only orders that carry it.")] = None,
+) -> None:
+    """Cancel every open order that matches the given filters; without any, all of them."""
+    query = {
+        "venue": venue,
+        "account": account,
+        "instrument": instrument,
+        "kind": kind.value if kind else None,
+        "currency": currency,
+        "tag": tag,
+    }
+    settings: Settings = context.obj
+    answer = Gateway(settings).call("DELETE", "orders", query=query)
+    if settings.as_json:
+        output.print_json(answer)
+    else:
+        canceled = answer.get("orders", [])
+        print(f"{len(canceled)} order{'' if len(canceled) == 1 else 's'} canceled")
+        _print_reason(answer)
+    raise typer.Exit(exit_code(answer))
+
+
+def orders(
+    context: typer.Context,
+    venue: Annotated[str | None, typer.Option()] = None,
+    instrument: Annotated[str | None, typer.Option()] = None,
+    closed: Annotated[bool, typer.Option("--all", help="Recently closed ones too.")] = False,
+) -> None:
+    """List open orders."""
+    query = {"venue": venue, "instrument": instrument, "status": "all" if closed else None}
+    _list(context.obj, "orders", query, "orders", ORDER_COLUMNS, _order_row)
+
+
+def positions(
+    context: typer.Context,
+    venue: Annotated[str | None, typer.Option()] = None,
+    flat: Annotated[bool, typer.Option("--flat", help="Those of quantity 0 too.")] = False,
+) -> None:
+    """List positions."""
+    query = {"venue": venue, "flat": "true" if flat else None}
+    _list(context.obj, "positions", query, "positions", POSITION_COLUMNS, _position_row)
+
+
+def balances(context: typer.Context, venue: Annotated[str | None, typer.Option()] = None) -> None:
+    """List balances."""
+    _list(context.obj, "balances", {"venue": venue}, "balances", BALANCE_COLUMNS, _balance_row)
+
+
+def fills(
+    context: typer.Context,
+    instrument: Annotated[str | None, typer.Option()] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+) -> None:
+    """List own executions, newest first."""
+    query = {"instrument": instrument, "limit": limit}
+    _list(context.obj, "fills", query, "fills", FILL_COLUMNS, _fill_row)
+
+
+# --- helpers ---
+
+
+def _new_request_id() -> str:
+    return f"cli-{secrets.token_hex(8)}"
+
+
+def _order_path(client_order_id: str) -> str:
+    return f"orders/{url_quote(client_order_id, safe='')}"
+
+
+def _report_order(settings: Settings, call: Callable[[Gateway], dict[str, Any]]) -> None:
+    answer = call(Gateway(settings))
+    if settings.as_json:
+        output.print_json(answer)
+    else:
+        _print_order(answer)
+        _print_reason(answer)
+    raise typer.Exit(exit_code(answer))
+
+
+def _print_order(order: dict[str, Any]) -> None:
+    price = f" at {order['price']}" if order.get("price") else ""
+    filled = order.get("cum_quantity")
+    progress = f", {filled} filled at {output.money(order.get('avg_price'))}"
+    print(
+        f"{order.get('status', 'UNKNOWN')} {order.get('client_order_id', '')}:"
+        f" {order.get('side', '')} {order.get('quantity', '')} {order.get('instrument', '')}{price}"
+        + (progress if filled and float(filled) else "")
+    )
+
+
+def _print_reason(answer: dict[str, Any]) -> None:
+    if answer.get("in_doubt"):
+        print("the venue has not answered yet; `crossdesk orders` shows what becomes of it")
+    elif not answer.get("accepted", True):
+        print(f"refused: {answer.get('reason')}: {answer.get('text', '')}")
+
+
+def _list(
+    settings: Settings,
+    path: str,
+    query: dict[str, Any],
+    field: str,
+    columns: tuple[str, ...],
+    row: Callable[[dict[str, Any]], tuple[Any, ...]],
+) -> None:
+    answer = Gateway(settings).call("GET", path, query=query)
+    if settings.as_json:
+        output.print_json(answer)
+        return
+    right = [name for name in columns if name in NUMBERS]
+    output.table(columns, (row(item) for item in answer[field]), right)
+
+
+NUMBERS = {"quantity", "price", "filled", "average", "mark", "unrealized", "realized"} | {
+    "equity",
+    "available",
+    "balance",
+    "fee",
+}
+
+
+def _order_row(order: dict[str, Any]) -> tuple[Any, ...]:
+    note = "in doubt" if order.get("in_doubt_since_ns") else order.get("tag", "")
+    return (
+        order["client_order_id"],
+        order["instrument"],
+        output.side(order["side"]),
+        order.get("order_type"),
+        order["quantity"],
+        order.get("price"),
+        order.get("cum_quantity"),
+        output.money(order.get("avg_price")),
+        order["status"],
+        "external" if order.get("external") else note,
+    )
+
+
+def _position_row(position: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        position["instrument"],
+        position["quantity"],
+        output.money(position.get("average_price")),
+        position.get("mark_price"),
+        output.money(position.get("unrealized_pnl")),
+        output.money(position.get("realized_pnl")),
+        position.get("currency"),
+    )
+
+
+def _balance_row(balance: dict[str, Any]) -> tuple[Any, ...]:
+    figures = (output.money(balance.get(name)) for name in ("equity", "available", "balance"))
+    return (
+        balance.get("venue"),
+        balance.get("account"),
+        balance["currency"],
+        *figures,
+        output.money(balance.get("unrealized_pnl")),
+    )
+
+
+def _fill_row(fill: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        fill["instrument"],
+        output.side(fill["side"]),
+        fill["last_quantity"],
+        fill["last_price"],
+        fill["fee"],
+        fill["fee_currency"],
+        fill["liquidity"],
+        fill["exec_id"],
+    )
