@@ -1,4 +1,4 @@
-"""Pricing against tables that others fixed: QuantLib, py_vollib, Haug, and a venue's own tickers."""
+"""Pricing against tables that others fixed: QuantLib, py_vollib, Haug and a venue's tickers."""
 
 import json
 import math
