@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,16 +38,26 @@ def _as_json(record: Record) -> str:
         "time": record["time"].isoformat(),
         "level": record["level"].name,
         "message": record["message"],
-        **{key: str(value) for key, value in record["extra"].items() if key != "json"},
+        **{
+            key: str(value) for key, value in record["extra"].items() if key not in ("json", "text")
+        },
     }
     if record["exception"] is not None:
-        line["exception"] = repr(record["exception"].value)
+        line["exception"] = _traceback(record)
     return redact(json.dumps(line, ensure_ascii=True))
+
+
+def _traceback(record: Record) -> str:
+    """Formatted here and not by the library, so that it passes the filter for secrets."""
+    exception = record["exception"]
+    if exception is None or exception.value is None:
+        return ""
+    return "\n" + "".join(traceback.format_exception(exception.value)).rstrip()
 
 
 def _json_format(record: Record) -> str:
     record["extra"]["json"] = _as_json(record)
-    return "{extra[json]}\n{exception}" if record["exception"] else "{extra[json]}\n"
+    return "{extra[json]}\n"
 
 
 def _console_format(record: Record) -> str:
@@ -56,8 +67,9 @@ def _console_format(record: Record) -> str:
         if key not in ("json", "text", "process")
     )
     line = f"{record['level'].name:<7} {record['extra'].get('process', '')}: {record['message']}"
-    record["extra"]["text"] = redact(f"{line} {fields}".rstrip()).replace("\x1b", "?")
-    return "{time:HH:mm:ss.SSS} {extra[text]}\n{exception}"
+    text = f"{line} {fields}".rstrip() + _traceback(record)
+    record["extra"]["text"] = redact(text).replace("\x1b", "?")
+    return "{time:HH:mm:ss.SSS} {extra[text]}\n"
 
 
 def set_up(process: str, level: str, directory: Path | None = None) -> None:

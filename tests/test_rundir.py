@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from common.errors import ConfigError
+from common.rundir import MAX_SOCKET_PATH, RunDir
+
+
+def test_sockets_lie_below_the_run_directory_and_are_private(tmp_path: Path) -> None:
+    run_dir = RunDir(tmp_path / "d") if len(str(tmp_path)) < 40 else RunDir("/tmp/crossdesk-t")
+    run_dir.create()
+    assert run_dir.endpoint("md.x") == f"ipc://{run_dir.path}/ipc/md.x"
+    assert run_dir.sockets.stat().st_mode & 0o777 == 0o700
+    for directory in (run_dir.sockets, run_dir.logs, run_dir.state, run_dir.latch):
+        directory.rmdir()
+    run_dir.path.rmdir()
+
+
+def test_a_long_run_directory_gets_a_short_private_one_and_a_pointer(tmp_path: Path) -> None:
+    run_dir = RunDir(tmp_path / ("x" * 60) / ("y" * 60))
+    run_dir.create()
+    path = run_dir.socket_path("position_queries.deribit.a_long_account_name")
+    assert len(os.fsencode(path)) <= MAX_SOCKET_PATH
+    assert (run_dir.path / "ipc.path").read_text().strip() == str(run_dir.sockets)
+    assert RunDir(run_dir.path).sockets == run_dir.sockets
+    run_dir.sockets.rmdir()
+
+
+def test_two_run_directories_never_share_sockets(tmp_path: Path) -> None:
+    one, other = RunDir(tmp_path / ("x" * 90) / "a"), RunDir(tmp_path / ("x" * 90) / "b")
+    assert one.sockets != other.sockets
+
+
+def test_a_run_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="run-dir"):
+        RunDir(tmp_path / "file" / "run").create()
