@@ -94,3 +94,8 @@ def set_up(process: str, level: str, directory: Path | None = None) -> None:
             backtrace=False,
             diagnose=False,
         )
+
+
+def is_tracing() -> bool:
+    """Whether frames are logged; asked once, before the hot path."""
+    return bool(logger._core.min_level <= logger.level("TRACE").no)  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import os
 import signal
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ import zmq
 from loguru import logger
 
 from common import core as c
+from common import logs
 from common import messages as m
 from common.errors import LocalError
-from common.logs import redact
 from common.rundir import RunDir
 from common.transport.clock import now_ns
 from common.transport.http import HttpClient
@@ -65,6 +65,7 @@ class Shell:
         self.core = core
         self.loop = uvloop.new_event_loop()
         self._build = build
+        self._traces = logs.is_tracing()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         self._publisher = Publisher(
             self.loop, self._context, run_dir.endpoint(publisher), self.feed
@@ -88,7 +89,7 @@ class Shell:
         self._wake_timer: asyncio.TimerHandle | None = None
         self._beat_number = 0
         self._state = c.SetState("starting")
-        self._counters: Counter[str] = Counter()
+        self._counters: defaultdict[str, float] = defaultdict(float)
         self._starters: list[Callable[[], Awaitable[None]]] = []
         self._stoppers: list[Callable[[], Awaitable[None]]] = []
         self._exit_code = 0
@@ -330,7 +331,7 @@ class Shell:
             self._state = command
 
     def _count(self, command: c.Count) -> None:
-        self._counters[command.name] += command.by  # type: ignore[assignment]
+        self._counters[command.name] += command.by
 
     def _alert(self, command: c.Alert) -> None:
         self._counters[f"alerts_{command.level.lower()}"] += 1
@@ -343,6 +344,6 @@ class Shell:
         logger.bind(latency_ms=round(command.latency_ms, 2), **fields).info("api call")
 
     def _trace(self, direction: str, link: str, payload: bytes) -> None:
-        if logger._core.min_level <= 5:  # type: ignore[attr-defined]
-            text = redact(payload.decode("utf-8", "backslashreplace"))
+        if self._traces:
+            text = payload.decode("utf-8", "backslashreplace")
             logger.bind(link=link).trace("{} {}", direction, text)
