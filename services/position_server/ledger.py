@@ -1,0 +1,227 @@
+"""One instrument of the account: what we made of the fills, what the venue says, and who is right.
+
+The venue's first list of positions is the baseline. A fill from before it is inside it already and
+only tells what was realised earlier; a fill from after it is added. Venue times decide, and are
+coarse: a fill within the time of the list itself is in doubt until the venue names a quantity that
+fits with or without it. Fills arrive from the engine and from the venue; exec_id makes them one.
+
+Afterwards the venue's word confirms ours. When the two differ and nothing happens for SETTLE_NS the
+difference is told, missing fills are asked for, and if none explain it theirs replaces ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from enum import Enum
+
+import msgspec
+
+from common.domain.instrument import Instrument
+from common.domain.position import Position, replay
+from common.messages import Fill, InstrumentKind
+from common.venues.accounts import PositionReport
+
+ZERO = Decimal(0)
+NS_PER_MS = 1_000_000
+SETTLE_NS = 2_000_000_000
+TIME_STEP_NS = NS_PER_MS  # venue times of fills are in ms
+MOST_SEEN = 20_000
+
+
+class Baseline(msgspec.Struct, frozen=True):
+    """When the venue's list of positions was true: at some time from `from_ns` to `to_ns`."""
+
+    from_ns: int
+    to_ns: int
+
+
+class Step(Enum):
+    """What to do about a difference."""
+
+    NOTHING = "nothing"
+    ASK = "ask"  # tell it, and ask for fills that we miss
+    REPAIR = "repair"
+
+
+class Ledger:
+    """Holds the fills back until both the instrument's definition and the baseline are known."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.position: Position | None = None
+        self.report: PositionReport | None = None
+        self.realized_before = ZERO  # by fills from before the baseline
+        self.fees_before = ZERO
+        self.differs_since_ns: int | None = None
+        self.asked_ns: int | None = None
+        self._instrument: Instrument | None = None
+        self._baseline: Baseline | None = None
+        self._opening: tuple[Decimal, Decimal | None] = (ZERO, None)
+        self._seen: dict[str, None] = {}
+        self._waiting: list[Fill] = []
+        self._earlier: list[Fill] = []
+        self._doubtful: list[Fill] = []
+        self._active_ns = 0
+
+    @property
+    def instrument(self) -> Instrument | None:
+        return self._instrument
+
+    @property
+    def quantity(self) -> Decimal:
+        """Ours; the venue's while ours cannot be counted yet."""
+        if self.position is not None:
+            return self.position.quantity
+        return self.report.quantity if self.report else ZERO
+
+    @property
+    def theirs(self) -> Decimal:
+        return self.report.quantity if self.report else ZERO
+
+    @property
+    def is_compared(self) -> bool:
+        """Venues report no positions of spot instruments: those are ours alone."""
+        is_spot = (
+            self._instrument is not None and self._instrument.definition.kind is InstrumentKind.SPOT
+        )
+        return self.position is not None and not (is_spot and self.report is None)
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self.is_compared and self.quantity == self.theirs
+
+    @property
+    def is_used(self) -> bool:
+        """Worth showing: open, or traded while we looked."""
+        used = bool(self.quantity)
+        if self.position is not None:
+            used = used or bool(self.position.realized_pnl or self.position.fees)
+        return used or bool(self.realized_before or self.fees_before)
+
+    @property
+    def realized_pnl(self) -> Decimal:
+        return self.realized_before + (self.position.realized_pnl if self.position else ZERO)
+
+    @property
+    def fees(self) -> Decimal:
+        ours = self.position.fees_in_currency() if self.position else ZERO
+        return self.fees_before + ours
+
+    def define(self, instrument: Instrument, now_ns: int) -> None:
+        """Its rules are known, or changed."""
+        self._instrument = instrument
+        if self.position is not None:
+            self.position.instrument = instrument
+        else:
+            self._open(now_ns)
+
+    def start(self, baseline: Baseline, report: PositionReport | None, now_ns: int) -> None:
+        """The venue's first word; None means flat."""
+        self.report = report
+        if self._baseline is None:
+            self._baseline = baseline
+            if report is not None:
+                self._opening = (report.quantity, report.average_price)
+            self._open(now_ns)
+
+    def add(self, fills: Iterable[Fill], now_ns: int) -> bool:
+        """Count fills that were not seen before.
+
+        Returns:
+            Whether anything changed.
+        """
+        fresh = []
+        for fill in fills:
+            if fill.exec_id not in self._seen:
+                self._seen[fill.exec_id] = None
+                fresh.append(fill)
+        while len(self._seen) > MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
+        if self.position is None:
+            self._waiting += fresh
+        elif fresh:
+            self._count(fresh, now_ns)
+        return bool(fresh)
+
+    def hear(self, report: PositionReport | None, now_ns: int) -> None:
+        """The venue named a quantity; None means flat."""
+        self.report = report
+        if self.position is None or not self.is_compared:
+            return
+        self._settle_doubts(now_ns)
+        if self.quantity == self.theirs:
+            self.differs_since_ns = self.asked_ns = None
+        elif self.differs_since_ns is None:
+            self.differs_since_ns = now_ns
+
+    def next_step(self, heard_since_ns: int, now_ns: int) -> Step:
+        """What a difference calls for now. heard_since_ns: when the report was asked for."""
+        if self.differs_since_ns is None:
+            return Step.NOTHING
+        if now_ns - max(self._active_ns, self.differs_since_ns) < SETTLE_NS:
+            return Step.NOTHING
+        if self.asked_ns is None:
+            return Step.ASK
+        return Step.REPAIR if heard_since_ns >= self.asked_ns else Step.NOTHING
+
+    def ask(self, now_ns: int) -> None:
+        """The difference was told and missing fills asked for."""
+        self.asked_ns = now_ns
+
+    def repair(self, mark_price: Decimal | None) -> None:
+        """Take the venue's quantity and average; what that closes counts as closed at the mark."""
+        assert self.position is not None
+        change = self.theirs - self.quantity
+        if mark_price and self.quantity * change < 0:
+            size = min(abs(change), abs(self.quantity))
+            self.position.trade(size if change > 0 else -size, mark_price)
+        average = self.report.average_price if self.report else None
+        self.position.open_at(self.theirs, average)
+        self._doubtful.clear()
+        self.differs_since_ns = self.asked_ns = None
+
+    def _open(self, now_ns: int) -> None:
+        if self._instrument is None or self._baseline is None:
+            return
+        self.position = Position(self._instrument)
+        self.position.open_at(*self._opening)
+        waiting, self._waiting = self._waiting, []
+        self._count(waiting, now_ns)
+        self.hear(self.report, now_ns)
+
+    def _count(self, fills: list[Fill], now_ns: int) -> None:
+        assert self.position is not None and self._baseline is not None
+        count_earlier = len(self._earlier)
+        for fill in sorted(fills, key=lambda each: each.filled_ns):
+            if fill.filled_ns + TIME_STEP_NS <= self._baseline.from_ns:
+                self._earlier.append(fill)
+            elif fill.filled_ns > self._baseline.to_ns:
+                self.position.apply(fill)
+                self._active_ns = now_ns
+            else:
+                self._doubtful.append(fill)
+        if len(self._earlier) > count_earlier:
+            self._count_earlier()
+
+    def _count_earlier(self) -> None:
+        assert self._instrument is not None
+        self._earlier.sort(key=lambda each: each.filled_ns)
+        past = replay(self._instrument, self._earlier, *self._opening)
+        self.realized_before, self.fees_before = past.realized_pnl, past.fees_in_currency()
+
+    def _settle_doubts(self, now_ns: int) -> None:
+        """A doubtful fill is counted if the venue's quantity says it was not in the baseline."""
+        if not self._doubtful or self.position is None:
+            return
+        change = sum((fill.side.sign * fill.last_quantity for fill in self._doubtful), ZERO)
+        if self.quantity == self.theirs:
+            self._earlier += self._doubtful
+            self._count_earlier()
+        elif self.quantity + change == self.theirs:
+            for fill in self._doubtful:
+                self.position.apply(fill)
+            self._active_ns = now_ns
+        else:
+            return
+        self._doubtful = []
