@@ -1,0 +1,388 @@
+"""What strategies and tools need to attach to a running desk: plain blocking calls.
+
+    with Client("run", sender="my_strategy") as desk:
+        desk.subscribe_quote("deribit.BTC-PERPETUAL")
+        for received in desk.messages(timeout_s=10):
+            ...
+        reply = desk.place("deribit.BTC-PERPETUAL", m.Side.BUY, "100", price="50000.5")
+
+A topic begins with a snapshot. When messages of a topic were lost, a Lost comes instead, the copy of
+the caller is worthless from there on, and a fresh snapshot follows by itself. Not thread-safe: one
+Client per thread.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from types import TracebackType
+from typing import NamedTuple, get_args
+
+import msgspec
+import zmq
+
+from common import codec
+from common import messages as m
+from common.errors import BadMessage, CrossdeskError
+from common.rundir import RunDir
+
+SILENT_S = 1.5
+CONNECT_S = 1.0
+SNAPSHOTS = get_args(m.Snapshot)
+DELTAS = get_args(m.Delta)
+PUBLISHERS = {"order": "order_events", "fill": "order_events"} | dict.fromkeys(
+    ("account", "position", "balance", "risk"), "positions"
+)
+
+Number = str | int | Decimal
+
+
+class NotRunning(CrossdeskError):
+    """The process a command was for is not there; nothing was sent."""
+
+
+class NoAnswer(CrossdeskError):
+    """A command was sent and not answered in time: its fate is in doubt.
+
+    Sending it again with the same request_id is safe: it is carried out at most once.
+    """
+
+    def __init__(self, request_id: str, timeout_s: float) -> None:
+        self.request_id = request_id
+        super().__init__(f"no answer to {request_id} within {timeout_s:g} s")
+
+
+class Received(NamedTuple):
+    """One message of the bus, in its order within its topic."""
+
+    topic: str
+    message: m.Event
+    sequence: int
+    venue_time_ns: int
+    received_ns: int
+    sent_ns: int
+
+
+class Lost(NamedTuple):
+    """What is known of this topic is stale until the next Received of it."""
+
+    topic: str
+    reason: str
+
+
+class _Topic(msgspec.Struct):
+    publisher: str
+    start_ns: int = 0
+    sequence: int = 0
+    synced: bool = False
+
+
+class Client:
+    """A connection to the desk in one run directory.
+
+    Args:
+        sender: name of the caller; also the owner of the orders it places.
+        timeout_s: how long a command may take.
+    """
+
+    def __init__(self, run_dir: str | RunDir, sender: str, *, timeout_s: float = 5.0) -> None:
+        self.run_dir = run_dir if isinstance(run_dir, RunDir) else RunDir(run_dir)
+        self.sender = sender
+        self.timeout_s = timeout_s
+        self.bad_frames = 0
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._subscriber = self._socket(zmq.SUB)
+        self._subscriber.setsockopt(zmq.SNDHWM, 0)  # else subscriptions above 1,000 are lost
+        self._subscriber.setsockopt(zmq.RCVHWM, 100_000)
+        self._topics: dict[str, _Topic] = {}
+        self._connected: set[str] = set()
+        self._beats: dict[int, tuple[str, float]] = {}  # publisher start -> endpoint name, time
+        self._dealers: dict[str, zmq.Socket[bytes]] = {}
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for dealer in self._dealers.values():
+            dealer.close()
+        self._subscriber.close()
+        self._context.term()
+
+    # --- reading ---
+
+    def subscribe(self, topic: str) -> None:
+        """Follow one exact topic, e.g. "ticker.deribit.ETH-PERPETUAL"; docs/wire.md lists them."""
+        publisher = publisher_of(topic)
+        if publisher not in self._connected:
+            self._connected.add(publisher)
+            self._subscriber.connect(self.run_dir.endpoint(publisher))
+            self._subscriber.subscribe(b"health.")
+        if topic not in self._topics:
+            self._topics[topic] = _Topic(publisher)
+            self._subscriber.subscribe(codec.subscription(topic))
+
+    def unsubscribe(self, topic: str) -> None:
+        if self._topics.pop(topic, None) is not None:
+            self._subscriber.unsubscribe(codec.subscription(topic))
+
+    def subscribe_book(self, instrument: str) -> None:
+        """BookSnapshot, then BookDelta; BookStale in between when it is not to be trusted."""
+        self.subscribe(f"book.{instrument}")
+
+    def subscribe_quote(self, instrument: str) -> None:
+        self.subscribe(f"quote.{instrument}")
+
+    def subscribe_trades(self, instrument: str) -> None:
+        self.subscribe(f"trade.{instrument}")
+
+    def subscribe_ticker(self, instrument: str) -> None:
+        self.subscribe(f"ticker.{instrument}")
+
+    def subscribe_orders(self, venue: str, account: str = "main") -> None:
+        """OrderSnapshot, then OrderUpdated, of our own orders."""
+        self.subscribe(codec.owner_topic("order", venue, account, self.sender))
+
+    def subscribe_fills(self, venue: str, account: str = "main") -> None:
+        """FillSnapshot, then Fill, of our own orders; keep what has a new exec_id."""
+        self.subscribe(codec.owner_topic("fill", venue, account, self.sender))
+
+    def subscribe_account(self, venue: str, account: str = "main") -> None:
+        """AccountSnapshot, then PositionUpdated, BalanceUpdated and Exposure."""
+        self.subscribe(f"account.{venue}.{account}")
+
+    def messages(self, timeout_s: float | None = None) -> Iterator[Received | Lost]:
+        """What arrives, until nothing did for timeout_s (None: for ever)."""
+        quiet_since = time.monotonic()
+        while timeout_s is None or time.monotonic() - quiet_since < timeout_s:
+            if not self._subscriber.poll(100):
+                yield from self._silent_topics()
+                continue
+            for received in self._take(self._subscriber.recv()):
+                yield received
+                quiet_since = time.monotonic()
+
+    def _take(self, frame: bytes) -> list[Received | Lost]:
+        try:
+            topic, envelope = codec.decode(frame)
+        except BadMessage:
+            self.bad_frames += 1
+            return []
+        if isinstance(envelope.message, m.Health):
+            return self._on_beat(topic, envelope)
+        known = self._topics.get(topic)
+        return [] if known is None else self._in_order(topic, known, envelope)
+
+    def _in_order(
+        self, topic: str, known: _Topic, envelope: codec.Envelope
+    ) -> list[Received | Lost]:
+        start, sequence = envelope.publisher_start_ns, envelope.sequence
+        if start < known.start_ns:
+            return []
+        lost: list[Received | Lost] = []
+        if known.synced and start == known.start_ns:
+            is_part = isinstance(envelope.message, m.InstrumentList)
+            if sequence <= known.sequence and not is_part:
+                return []  # a snapshot for another joiner
+            if sequence > known.sequence + 1:
+                lost = [self._lose(topic, f"{sequence - known.sequence - 1} messages are missing")]
+        elif known.synced:
+            lost = [self._lose(topic, "the publisher started anew")]
+        is_delta = isinstance(envelope.message, DELTAS)
+        if is_delta and not known.synced and not isinstance(envelope.message, SNAPSHOTS):
+            return lost
+        known.start_ns, known.sequence, known.synced = start, sequence, True
+        times = envelope.venue_time_ns, envelope.received_ns, envelope.sent_ns
+        return [*lost, Received(topic, envelope.message, sequence, *times)]
+
+    def _lose(self, topic: str, reason: str) -> Lost:
+        """Forget the topic's state and ask for a snapshot."""
+        self._topics[topic].synced = False
+        self._subscriber.unsubscribe(codec.subscription(topic))
+        self._subscriber.subscribe(codec.subscription(topic))
+        return Lost(topic, reason)
+
+    def _on_beat(self, health_topic: str, envelope: codec.Envelope) -> list[Received | Lost]:
+        beat, start = envelope.message, envelope.publisher_start_ns
+        assert isinstance(beat, m.Health)
+        self._beats[start] = (beat.process, time.monotonic())
+        lost: list[Received | Lost] = []
+        for topic, sequence in beat.sequences.items():
+            known = self._topics.get(topic)
+            if known and known.synced and known.start_ns == start and sequence > known.sequence:
+                lost.append(self._lose(topic, "the last messages are missing"))
+        if health_topic in self._topics:
+            times = envelope.venue_time_ns, envelope.received_ns, envelope.sent_ns
+            lost.append(Received(health_topic, beat, envelope.sequence, *times))
+        return lost
+
+    def _silent_topics(self) -> list[Lost]:
+        """Judged only when nothing is waiting to be read, so that a slow caller blames nobody."""
+        now = time.monotonic()
+        silent = {start for start, (_, seen) in self._beats.items() if now - seen > SILENT_S}
+        for start in silent:
+            del self._beats[start]
+        return [
+            self._lose(topic, "the publisher is silent")
+            for topic, known in self._topics.items()
+            if known.synced and known.start_ns in silent
+        ]
+
+    # --- commands ---
+
+    def place(
+        self,
+        instrument: str,
+        side: m.Side,
+        quantity: Number,
+        *,
+        price: Number | None = None,
+        order_type: m.OrderType | None = None,
+        time_in_force: m.TimeInForce = m.TimeInForce.GTC,
+        post_only: bool = False,
+        reduce_only: bool = False,
+        tag: str = "",
+        account: str = "main",
+        request_id: str | None = None,
+    ) -> m.CommandReply:
+        """Place an order; a LIMIT with a price, else a MARKET. Other kinds: command().
+
+        Raises:
+            NotRunning, NoAnswer, ValueError: a number that is not exact.
+        """
+        kind = order_type or (m.OrderType.MARKET if price is None else m.OrderType.LIMIT)
+        order = m.PlaceOrder(
+            instrument,
+            side,
+            exact_text(quantity),
+            kind,
+            None if price is None else exact_text(price),
+            time_in_force,
+            post_only,
+            reduce_only,
+            owner=self.sender,
+            tag=tag,
+        )
+        venue = instrument.partition(".")[0]
+        return self.command(f"orders.{venue}.{account}", order, request_id)
+
+    def modify(
+        self,
+        order: m.OrderUpdated,
+        *,
+        price: Number | None = None,
+        quantity: Number | None = None,
+        request_id: str | None = None,
+    ) -> m.CommandReply:
+        """Change price or total quantity of an order in place."""
+        change = m.ModifyOrder(
+            order.client_order_id,
+            None if price is None else exact_text(price),
+            None if quantity is None else exact_text(quantity),
+            owner=self.sender,
+        )
+        return self.command(f"orders.{order.venue}.{order.account}", change, request_id)
+
+    def cancel(self, order: m.OrderUpdated, request_id: str | None = None) -> m.CommandReply:
+        command = m.CancelOrder(order.client_order_id, self.sender)
+        return self.command(f"orders.{order.venue}.{order.account}", command, request_id)
+
+    def cancel_all(self, venue: str, account: str = "main") -> m.CommandReply:
+        """Cancel all our own orders at a venue; those of others stay."""
+        return self.command(f"orders.{venue}.{account}", m.CancelAll(owner=self.sender))
+
+    def query_orders(
+        self, venue: str, account: str = "main", *, closed: bool = False
+    ) -> list[m.OrderUpdated]:
+        """Our own open orders; with closed the recently closed ones too."""
+        query = m.QueryOrders(owner=self.sender, closed=closed)
+        return self.command(f"orders.{venue}.{account}", query).orders
+
+    def query_account(self, venue: str, account: str = "main") -> m.AccountSnapshot | None:
+        """Positions, balances and exposure; None while the position server knows nothing."""
+        return self.command(f"position_queries.{venue}.{account}", m.QueryPositions()).account
+
+    def command(
+        self, target: str, command: m.Command, request_id: str | None = None
+    ) -> m.CommandReply:
+        """Any command to any process, e.g. target "orders.deribit.main"; waits for its answer.
+
+        Raises:
+            NotRunning, NoAnswer
+        """
+        request_id = request_id or f"{self.sender[:40]}-{secrets.token_hex(8)}"
+        dealer = self._dealer(target)
+        if not dealer.poll(int(CONNECT_S * 1000), zmq.POLLOUT):
+            raise NotRunning(f"{target}: nobody answers at {self.run_dir.endpoint(target)}")
+        frames = codec.encode_command(request_id, self.sender, time.time_ns(), command)
+        dealer.send_multipart(frames)
+        deadline = time.monotonic() + self.timeout_s
+        while (left := deadline - time.monotonic()) > 0:
+            if dealer.poll(int(left * 1000) + 1):
+                reply = codec.decode_reply(dealer.recv_multipart()[-1])
+                if reply.request_id == request_id:
+                    return reply
+        raise NoAnswer(request_id, self.timeout_s)
+
+    def push_inventory(
+        self, venue: str, source: str, underlying: str, quantity: Number, account: str = "main"
+    ) -> None:
+        """Tell the position server what is held outside; replaces what this source said before.
+
+        Raises:
+            NotRunning
+        """
+        socket = self._socket(zmq.PUSH)
+        try:
+            socket.setsockopt(zmq.IMMEDIATE, 1)
+            socket.setsockopt(zmq.LINGER, 1000)
+            socket.connect(self.run_dir.endpoint(f"inventory.{venue}.{account}"))
+            if not socket.poll(int(CONNECT_S * 1000), zmq.POLLOUT):
+                raise NotRunning(f"inventory.{venue}.{account}: nobody listens")
+            holding = m.InventoryDelta(source, underlying, exact_text(quantity), time.time_ns())
+            socket.send(codec.encode_inventory(holding))
+        finally:
+            socket.close()
+
+    def _dealer(self, target: str) -> zmq.Socket[bytes]:
+        if target not in self._dealers:
+            dealer = self._socket(zmq.DEALER)
+            dealer.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for a process that is away
+            dealer.connect(self.run_dir.endpoint(target))
+            self._dealers[target] = dealer
+        return self._dealers[target]
+
+    def _socket(self, kind: int) -> zmq.Socket[bytes]:
+        socket = self._context.socket(kind)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.MAXMSGSIZE, 1 << 20)
+        return socket
+
+
+def exact_text(value: Number) -> m.Exact:
+    """A number for an order.
+
+    Raises:
+        ValueError: a float, or not a finite number.
+    """
+    if isinstance(value, float):
+        raise ValueError(f"give {value!r} as text or Decimal; floats do not commit")
+    return m.Exact(str(value))
+
+
+def publisher_of(topic: str) -> str:
+    """The endpoint that publishes a topic, e.g. "md.deribit" for "book.deribit.BTC-PERPETUAL"."""
+    kind, _, rest = topic.partition(".")
+    parts = rest.split(".")
+    if kind not in PUBLISHERS:
+        return f"md.{parts[0]}"
+    return f"{PUBLISHERS[kind]}.{'.'.join(parts[:2])}"
