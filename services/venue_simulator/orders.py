@@ -1,0 +1,210 @@
+"""Orders of clients, and the form checks that a request must pass."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from common.domain.instrument import Instrument
+from common.messages import OrderType, Side, TimeInForce
+from common.venues.simulation import (
+    ZERO,
+    CancelReason,
+    OrderChanges,
+    OrderRequest,
+    OrderState,
+    Refused,
+    SimulatedOrder,
+    SimulatedRefusal,
+)
+from services.venue_simulator.triggers import Trigger
+
+LIMIT_TYPES = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+STOP_TYPES = (OrderType.STOP, OrderType.STOP_LIMIT)
+
+
+class ClientOrder:
+    """One order of a client account while the exchange works on it."""
+
+    __slots__ = (
+        "_coins",
+        "_value",
+        "account",
+        "cancel_reason",
+        "created_ns",
+        "cum_quantity",
+        "number",
+        "post_only",
+        "price",
+        "quantity",
+        "reduce_only",
+        "reject_post_only",
+        "replaced",
+        "request",
+        "state",
+        "trigger_order",
+        "trigger_price",
+        "updated_ns",
+    )
+
+    def __init__(self, number: int, account: str, request: OrderRequest, now_ns: int) -> None:
+        self.number = number
+        self.account = account
+        self.request = request
+        self.state = OrderState.OPEN
+        self.quantity = request.quantity
+        self.cum_quantity = ZERO
+        self.price = request.price
+        self.trigger_price = request.trigger_price
+        self.post_only = request.post_only
+        self.reject_post_only = request.reject_post_only
+        self.reduce_only = request.reduce_only
+        self.trigger_order: int | None = None
+        self.cancel_reason: CancelReason | None = None
+        self.replaced = False
+        self.created_ns = self.updated_ns = now_ns
+        self._value = ZERO  # sum of price * quantity over the fills
+        self._coins = ZERO  # sum of quantity / price
+
+    @property
+    def symbol(self) -> str:
+        return self.request.symbol
+
+    @property
+    def side(self) -> Side:
+        return self.request.side
+
+    @property
+    def is_buy(self) -> bool:
+        return self.request.side is Side.BUY
+
+    @property
+    def leaves_quantity(self) -> Decimal:
+        return self.quantity - self.cum_quantity
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.state is OrderState.UNTRIGGERED
+
+    def trigger(self) -> Trigger:
+        """Of a stop order that passed its checks."""
+        request = self.request
+        if request.trigger is None or self.trigger_price is None:
+            raise ValueError(f"order {self.number} has no trigger")
+        return Trigger(request.trigger, self.is_buy is not request.take, self.trigger_price)
+
+    def fill(self, price: Decimal, quantity: Decimal, now_ns: int) -> None:
+        self.cum_quantity += quantity
+        self._value += price * quantity
+        if price:
+            self._coins += quantity / price
+        self.updated_ns = now_ns
+        if self.leaves_quantity <= 0:
+            self.state = OrderState.FILLED
+
+    def avg_price(self, inverse: bool) -> Decimal | None:
+        if not self.cum_quantity:
+            return None
+        if inverse and self._coins:
+            return round(self.cum_quantity / self._coins, 8)
+        return round(self._value / self.cum_quantity, 8)
+
+    def record(self, inverse: bool) -> SimulatedOrder:
+        """What the outside gets to see."""
+        request = self.request
+        return SimulatedOrder(
+            number=self.number,
+            account=self.account,
+            symbol=request.symbol,
+            side=request.side,
+            order_type=request.order_type,
+            state=self.state,
+            quantity=self.quantity,
+            cum_quantity=self.cum_quantity,
+            price=self.price,
+            avg_price=self.avg_price(inverse),
+            time_in_force=request.time_in_force,
+            created_ns=self.created_ns,
+            updated_ns=self.updated_ns,
+            post_only=self.post_only,
+            reject_post_only=self.reject_post_only,
+            reduce_only=self.reduce_only,
+            label=request.label,
+            session=request.session,
+            replaced=self.replaced,
+            trigger=request.trigger,
+            trigger_price=self.trigger_price,
+            take=request.take,
+            trigger_order=self.trigger_order,
+            cancel_reason=self.cancel_reason,
+        )
+
+
+def check_request(instrument: Instrument, request: OrderRequest, now_ns: int) -> Refused | None:
+    """Everything that can be judged from the request and the instrument alone."""
+    if request.valid_until_ns is not None and now_ns > request.valid_until_ns:
+        return Refused(SimulatedRefusal.TOO_LATE, "valid_until_ns")
+    immediate = request.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if request.post_only and (immediate or request.order_type not in LIMIT_TYPES):
+        return Refused(SimulatedRefusal.POST_ONLY_NOT_ALLOWED, "post_only")
+    return (
+        check_quantity(instrument, request.quantity)
+        or _check_price_presence(instrument, request)
+        or _check_trigger(request)
+    )
+
+
+def check_changes(
+    instrument: Instrument, order: ClientOrder, changes: OrderChanges
+) -> Refused | None:
+    """The form of an edit; the sums and the market are judged later."""
+    if changes.quantity is not None:
+        refused = check_quantity(instrument, changes.quantity)
+        if refused is None and changes.quantity <= order.cum_quantity:
+            refused = Refused(SimulatedRefusal.QUANTITY_TOO_LOW, "quantity", order.cum_quantity)
+        if refused is not None:
+            return refused
+    if changes.price is not None:
+        if order.request.order_type not in LIMIT_TYPES:
+            return Refused(SimulatedRefusal.PRICE_NOT_ALLOWED, "price")
+        return check_price(instrument, changes.price)
+    if changes.trigger_price is not None and (not order.is_waiting or changes.trigger_price <= 0):
+        return Refused(SimulatedRefusal.INVALID_TRIGGER, "trigger_price")
+    return None
+
+
+def check_quantity(instrument: Instrument, quantity: Decimal) -> Refused | None:
+    definition = instrument.definition
+    if not quantity.is_finite() or quantity < definition.min_quantity:
+        return Refused(SimulatedRefusal.QUANTITY_TOO_LOW, "quantity", definition.min_quantity)
+    if quantity.adjusted() > 15:
+        return Refused(SimulatedRefusal.QUANTITY_TOO_HIGH, "quantity")
+    if not instrument.is_on_lot(quantity):
+        return Refused(SimulatedRefusal.QUANTITY_OFF_LOT, "quantity", definition.lot_size)
+    return None
+
+
+def check_price(instrument: Instrument, price: Decimal) -> Refused | None:
+    if not price.is_finite() or price <= 0 or price.adjusted() > 15:
+        return Refused(SimulatedRefusal.PRICE_NOT_ALLOWED, "price")
+    if not instrument.is_on_tick(price):
+        return Refused(SimulatedRefusal.PRICE_OFF_TICK, "price", instrument.tick_at(price))
+    return None
+
+
+def _check_price_presence(instrument: Instrument, request: OrderRequest) -> Refused | None:
+    if request.order_type not in LIMIT_TYPES:
+        return None  # venues ignore the price of a market order
+    if request.price is None:
+        return Refused(SimulatedRefusal.PRICE_MISSING, "price")
+    return check_price(instrument, request.price)
+
+
+def _check_trigger(request: OrderRequest) -> Refused | None:
+    if request.order_type not in STOP_TYPES:
+        return None
+    if request.trigger is None:
+        return Refused(SimulatedRefusal.INVALID_TRIGGER, "trigger")
+    price = request.trigger_price
+    if price is None or not price.is_finite() or price <= 0 or price.adjusted() > 15:
+        return Refused(SimulatedRefusal.INVALID_TRIGGER, "trigger_price")
+    return None

@@ -1,0 +1,66 @@
+"""Statistics: bars of the trades of one instrument, for 24 h figures and charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from services.venue_simulator.rules import DAY_NS, SECOND_NS
+
+MINUTE_NS = 60 * SECOND_NS
+BARS_MAX = 2 * 24 * 60  # two days
+
+
+class Bar:
+    """Trades of one minute; volume in base currency, cost in the quote currency."""
+
+    __slots__ = ("close", "cost", "high", "low", "open", "start_ns", "volume")
+
+    def __init__(self, start_ns: int, price: float) -> None:
+        self.start_ns = start_ns
+        self.open = self.high = self.low = self.close = price
+        self.volume = self.cost = 0.0
+
+    def add(self, price: float, volume: float, cost: float) -> None:
+        self.high = max(self.high, price)
+        self.low = min(self.low, price)
+        self.close = price
+        self.volume += volume
+        self.cost += cost
+
+
+class Statistics:
+    """The minute bars of the last two days that had trades, oldest first."""
+
+    __slots__ = ("_bars",)
+
+    def __init__(self) -> None:
+        self._bars: dict[int, Bar] = {}
+
+    def add(self, price: float, volume: float, cost: float, now_ns: int) -> None:
+        start = now_ns - now_ns % MINUTE_NS
+        bar = self._bars.get(start)
+        if bar is None:
+            bar = self._bars[start] = Bar(start, price)
+            if len(self._bars) > BARS_MAX:
+                del self._bars[next(iter(self._bars))]
+        bar.add(price, volume, cost)
+
+    def between(self, from_ns: int, to_ns: int) -> Iterator[Bar]:
+        """Bars that began in [from_ns, to_ns)."""
+        return (bar for start, bar in self._bars.items() if from_ns <= start < to_ns)
+
+    def day(self, now_ns: int) -> Bar | None:
+        """The last 24 h as one bar; None without trades."""
+        bars = self.between(now_ns - DAY_NS, now_ns + 1)
+        first = next(bars, None)
+        if first is None:
+            return None
+        total = Bar(first.start_ns, first.open)
+        for bar in chain([first], bars):
+            total.high = max(total.high, bar.high)
+            total.low = min(total.low, bar.low)
+            total.close = bar.close
+            total.volume += bar.volume
+            total.cost += bar.cost
+        return total
