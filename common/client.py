@@ -6,9 +6,9 @@
             ...
         reply = desk.place("deribit.BTC-PERPETUAL", m.Side.BUY, "100", price="50000.5")
 
-A topic begins with a snapshot. When messages of a topic were lost, a Lost comes instead, the copy of
-the caller is worthless from there on, and a fresh snapshot follows by itself. Not thread-safe: one
-Client per thread.
+A topic begins with a snapshot. When messages of a topic were lost, a Lost comes instead: the copy
+of the caller is worthless from there on, and a fresh snapshot follows by itself. Not thread-safe:
+one Client per thread.
 """
 
 from __future__ import annotations
@@ -73,7 +73,6 @@ class Lost(NamedTuple):
 
 
 class _Topic(msgspec.Struct):
-    publisher: str
     start_ns: int = 0
     sequence: int = 0
     synced: bool = False
@@ -98,7 +97,7 @@ class Client:
         self._subscriber.setsockopt(zmq.RCVHWM, 100_000)
         self._topics: dict[str, _Topic] = {}
         self._connected: set[str] = set()
-        self._beats: dict[int, tuple[str, float]] = {}  # publisher start -> endpoint name, time
+        self._beats: dict[int, float] = {}  # publisher start -> when it last beat
         self._dealers: dict[str, zmq.Socket[bytes]] = {}
 
     def __enter__(self) -> Client:
@@ -128,7 +127,7 @@ class Client:
             self._subscriber.connect(self.run_dir.endpoint(publisher))
             self._subscriber.subscribe(b"health.")
         if topic not in self._topics:
-            self._topics[topic] = _Topic(publisher)
+            self._topics[topic] = _Topic()
             self._subscriber.subscribe(codec.subscription(topic))
 
     def unsubscribe(self, topic: str) -> None:
@@ -214,7 +213,7 @@ class Client:
     def _on_beat(self, health_topic: str, envelope: codec.Envelope) -> list[Received | Lost]:
         beat, start = envelope.message, envelope.publisher_start_ns
         assert isinstance(beat, m.Health)
-        self._beats[start] = (beat.process, time.monotonic())
+        self._beats[start] = time.monotonic()
         lost: list[Received | Lost] = []
         for topic, sequence in beat.sequences.items():
             known = self._topics.get(topic)
@@ -228,7 +227,7 @@ class Client:
     def _silent_topics(self) -> list[Lost]:
         """Judged only when nothing is waiting to be read, so that a slow caller blames nobody."""
         now = time.monotonic()
-        silent = {start for start, (_, seen) in self._beats.items() if now - seen > SILENT_S}
+        silent = {start for start, seen in self._beats.items() if now - seen > SILENT_S}
         for start in silent:
             del self._beats[start]
         return [

@@ -5,6 +5,7 @@
 `crossdesk status --json` lists the endpoints of a running desk; docs/wire.md specifies the frames.
 """
 
+import contextlib
 import sys
 
 import msgpack
@@ -19,17 +20,16 @@ def main(endpoint: str, instruments: list[str]) -> None:
         socket.subscribe(f"quote.{instrument}\0".encode())  # the zero byte ends the topic
     while True:
         _, _, payload = socket.recv().partition(b"\0")
-        sequence, message = msgpack.unpackb(payload)[2::5]
+        envelope = msgpack.unpackb(payload)
+        sequence, message = envelope[2], envelope[7]
         _, instrument, bid, bid_quantity, ask, ask_quantity, stale = message[:7]
         state = "  STALE" if stale else ""
-        print(f"{instrument} #{sequence}  {bid_quantity} x {bid} | {ask} x {ask_quantity}{state}")
-        sys.stdout.flush()
+        text = f"{instrument} #{sequence}  {bid_quantity} x {bid} | {ask} x {ask_quantity}{state}"
+        print(text, flush=True)
 
 
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit("usage: quote_printer.py ENDPOINT INSTRUMENT...")
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         main(sys.argv[1], sys.argv[2:])
-    except KeyboardInterrupt:
-        pass
