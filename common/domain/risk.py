@@ -1,0 +1,354 @@
+"""Pre-trade checks: may this order be sent? A refusal is data, never an exception.
+
+check() is pure: the order, the configured limits and what is known about market and account go in.
+It fails closed: a limit that needs a price refuses when there is none. A user's order is never
+rounded or moved; a refusal names the field and says what would pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from math import isfinite
+
+import msgspec
+
+from common.config import LimitsConfig
+from common.domain.instrument import Instrument, exact
+from common.errors import ConfigError
+from common.messages import (
+    ContractType,
+    InstrumentKind,
+    InstrumentStatus,
+    OrderType,
+    PlaceOrder,
+    RejectReason,
+    Side,
+    TimeInForce,
+    TradingMode,
+)
+
+R = RejectReason
+ZERO = Decimal(0)
+PRICED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+TRIGGERED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    reason: RejectReason
+    field: str
+    text: str
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """LimitsConfig with exact numbers; None is no limit."""
+
+    max_quantity: dict[str, Decimal] = {}
+    max_notional: Decimal | None = None
+    collar_percent: Decimal | None = None
+    option_collar_percent: Decimal | None = None
+    max_open_orders: int | None = None
+    max_orders_per_second: float | None = None
+
+    @classmethod
+    def of(cls, config: LimitsConfig, where: str = "limits") -> Limits:
+        """Raises: ConfigError if a number cannot be read."""
+
+        def number(key: str, text: str | float | None) -> Decimal | None:
+            if text is None:
+                return None
+            try:
+                value = Decimal(str(text))
+            except InvalidOperation:
+                value = Decimal("nan")
+            if not value.is_finite() or value <= 0:
+                raise ConfigError(where, key, "must be a number above 0")
+            return value
+
+        quantities = {
+            key: number(f"max_quantity.{key}", text) or ZERO
+            for key, text in config.max_quantity.items()
+        }
+        return cls(
+            max_quantity=quantities,
+            max_notional=number("max_notional", config.max_notional),
+            collar_percent=number("price_collar_percent", config.price_collar_percent),
+            option_collar_percent=number("option_collar_percent", config.option_collar_percent),
+            max_open_orders=config.max_open_orders,
+            max_orders_per_second=config.max_orders_per_second,
+        )
+
+
+class Market(msgspec.Struct, frozen=True):
+    """Prices known now; None where unknown or stale."""
+
+    bid: float | None = None
+    ask: float | None = None
+    mark: float | None = None
+    last: float | None = None
+    index: float | None = None
+
+    def known(self, name: str) -> Decimal | None:
+        value = getattr(self, name)
+        return exact(value) if value is not None and isfinite(value) and value > 0 else None
+
+    @property
+    def mid(self) -> Decimal | None:
+        bid, ask = self.known("bid"), self.known("ask")
+        return (bid + ask) / 2 if bid is not None and ask is not None else None
+
+
+class State(msgspec.Struct, frozen=True):
+    """What the checks need to know about the account; quantities in the instrument's unit."""
+
+    instrument: Instrument | None
+    market: Market = Market()
+    mode: TradingMode = TradingMode.ACTIVE
+    open_orders: int = 0
+    orders_last_second: int = 0
+    position: Decimal = ZERO
+    open_same_side: Decimal = ZERO  # what open orders of this side may still fill
+
+
+def check(
+    order: PlaceOrder, limits: Limits, state: State, *, is_new: bool = True
+) -> Refusal | None:
+    """The first reason not to send the order, None if there is none.
+
+    Args:
+        is_new: False for a modify, whose order counts among the open ones already.
+    """
+    if state.instrument is None:
+        text = f"there is no instrument {order.instrument}; try `crossdesk instruments`"
+        return Refusal(R.UNKNOWN_INSTRUMENT, "instrument", text)
+    for rule in RULES:
+        refusal = rule(order, limits, state, state.instrument)
+        if refusal is not None:
+            return refusal
+    return _check_open_orders(limits, state) if is_new else None
+
+
+# --- form ------------------------------------------------------------------------------------
+
+
+def _check_mode(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    if state.mode is TradingMode.HALTED:
+        return Refusal(R.MODE, "", "trading is HALTED: only cancels are taken")
+    if state.mode is TradingMode.REDUCING:
+        closes = state.position * order.side.sign < 0
+        if not closes or order.quantity + state.open_same_side > abs(state.position):
+            text = f"trading is REDUCING and this could open or flip (position {state.position})"
+            return Refusal(R.MODE, "side", text)
+    return None
+
+
+def _check_trading(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    status = instrument.definition.status
+    if status is InstrumentStatus.ACTIVE:
+        return None
+    return Refusal(R.INSTRUMENT_NOT_TRADING, "instrument", f"{instrument.name} is {status.value}")
+
+
+def _check_quantity(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    rules, quantity = instrument.definition, order.quantity
+    if not quantity.is_finite() or quantity <= 0:
+        return Refusal(R.BAD_QUANTITY, "quantity", f"quantity {quantity} must be above 0")
+    if quantity < rules.min_quantity:
+        text = f"quantity {quantity} is below the minimum of {rules.min_quantity}"
+        return Refusal(R.MIN_QUANTITY, "quantity", text)
+    if not instrument.is_on_lot(quantity):
+        below = instrument.round_quantity(quantity)
+        text = (
+            f"quantity {quantity} is not a multiple of {rules.lot_size};"
+            f" nearest are {below} and {below + rules.lot_size}"
+        )
+        return Refusal(R.QUANTITY_OFF_LOT, "quantity", text)
+    return None
+
+
+def _check_price(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    name = order.order_type.value
+    if order.order_type in PRICED:
+        if order.price is None:
+            return Refusal(R.BAD_PRICE, "price", f"a {name} order needs a price")
+        return _check_one_price("price", order.price, instrument)
+    if order.price is not None:
+        return Refusal(R.BAD_PRICE, "price", f"a {name} order takes no price")
+    return None
+
+
+def _check_trigger(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    name = order.order_type.value
+    if order.order_type in TRIGGERED:
+        if order.trigger_price is None:
+            return Refusal(R.BAD_PRICE, "trigger_price", f"a {name} order needs a trigger_price")
+        return _check_one_price("trigger_price", order.trigger_price, instrument)
+    if order.trigger_price is not None or order.trigger is not None:
+        return Refusal(R.BAD_REQUEST, "trigger_price", f"a {name} order takes no trigger")
+    return None
+
+
+def _check_one_price(field: str, price: Decimal, instrument: Instrument) -> Refusal | None:
+    if not price.is_finite() or price <= 0:
+        return Refusal(R.BAD_PRICE, field, f"{field} {price} must be above 0")
+    if instrument.is_on_tick(price):
+        return None
+    below = instrument.round_price(price, Side.BUY)
+    above = instrument.round_price(price, Side.SELL)
+    text = (
+        f"{field} {price} is not a multiple of the tick {instrument.tick_at(price)};"
+        f" nearest are {below} and {above}"
+    )
+    return Refusal(R.PRICE_OFF_TICK, field, text)
+
+
+def _check_flags(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    if not order.post_only:
+        return None
+    if order.order_type not in PRICED:
+        text = f"post_only needs a price; a {order.order_type.value} order takes liquidity"
+        return Refusal(R.BAD_REQUEST, "post_only", text)
+    if order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+        text = f"post_only and {order.time_in_force.value} contradict each other"
+        return Refusal(R.BAD_REQUEST, "post_only", text)
+    return None
+
+
+# --- configured limits -----------------------------------------------------------------------
+
+
+def _check_max_quantity(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    rules = instrument.definition
+    for key in (rules.instrument, rules.symbol, rules.kind.value):
+        limit = limits.max_quantity.get(key)
+        if limit is not None:
+            if order.quantity <= limit:
+                return None
+            text = f"quantity {order.quantity} is above the limit of {limit} for {key}"
+            return Refusal(R.MAX_QUANTITY, "quantity", text)
+    return None
+
+
+def _check_notional(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    minimum = instrument.definition.min_notional
+    if limits.max_notional is None and minimum <= 0:
+        return None
+    price = _worst_price(order, state.market)
+    if price is None and not instrument.is_inverse_future:
+        return Refusal(R.NO_MARKET_DATA, "instrument", "no price to value this order with")
+    value = instrument.notional(order.quantity, price or ZERO)
+    if value < minimum:
+        text = f"a value of {value:f} is below the venue's minimum of {minimum}"
+        return Refusal(R.MIN_NOTIONAL, "quantity", text)
+    if limits.max_notional is None:
+        return None
+    if _is_inverse_option(instrument):
+        index = state.market.known("index")
+        if index is None:
+            return Refusal(R.NO_MARKET_DATA, "instrument", "no index to value this option with")
+        value *= index
+    if value > limits.max_notional:
+        text = f"a value of {value:.2f} is above the limit of {limits.max_notional}"
+        return Refusal(R.MAX_NOTIONAL, "quantity", text)
+    return None
+
+
+def _is_inverse_option(instrument: Instrument) -> bool:
+    rules = instrument.definition
+    return rules.contract_type is ContractType.INVERSE and rules.kind is InstrumentKind.OPTION
+
+
+def _worst_price(order: PlaceOrder, market: Market) -> Decimal | None:
+    """The highest price this order could be worth."""
+    market_price = market.mid or market.known("mark") or market.known("last")
+    prices = [p for p in (order.price, order.trigger_price, market_price) if p is not None]
+    return max(prices, default=None)
+
+
+def _check_collar(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    is_option = instrument.definition.kind is InstrumentKind.OPTION
+    percent = limits.option_collar_percent if is_option else limits.collar_percent
+    if percent is None or order.order_type is OrderType.STOP:
+        return None  # a STOP has no price of its own until it wakes
+    references = _references(order, state.market, is_option)
+    if not references:
+        return Refusal(R.NO_MARKET_DATA, "instrument", "no mid, mark or last price to judge by")
+    price = order.price if order.price is not None else _touch(order.side, state.market)
+    if price is None:
+        side = "ask" if order.side is Side.BUY else "bid"
+        return Refusal(R.NO_MARKET_DATA, "instrument", f"no {side} to judge a MARKET order by")
+    for name, reference in references.items():
+        if abs(price - reference) * 100 > percent * reference:
+            text = f"price {price} is more than {percent} % away from the {name} of {reference}"
+            return Refusal(R.PRICE_COLLAR, "price", text)
+    return None
+
+
+def _references(order: PlaceOrder, market: Market, is_option: bool) -> dict[str, Decimal]:
+    """The prices an order must be near to, all of them."""
+    if order.order_type is OrderType.STOP_LIMIT and order.trigger_price is not None:
+        return {"trigger price": order.trigger_price}  # the market will be there when it wakes
+    found = {"mid": market.mid, "mark": market.known("mark"), "last": market.known("last")}
+    references = {name: price for name, price in found.items() if price is not None}
+    if is_option and len(references) > 1:
+        references.pop("last", None)  # an option's last trade may be days old
+    return references
+
+
+def _touch(side: Side, market: Market) -> Decimal | None:
+    """The price a market order would start to trade at."""
+    return market.known("ask" if side is Side.BUY else "bid")
+
+
+def _check_rate(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    limit = limits.max_orders_per_second
+    if limit is None or state.orders_last_second < limit:
+        return None
+    text = f"more than {limit:g} orders in the last second"
+    return Refusal(R.RATE_LIMIT, "", text)
+
+
+def _check_open_orders(limits: Limits, state: State) -> Refusal | None:
+    limit = limits.max_open_orders
+    if limit is None or state.open_orders < limit:
+        return None
+    return Refusal(
+        R.MAX_OPEN_ORDERS, "", f"{state.open_orders} orders are open, the limit is {limit}"
+    )
+
+
+Rule = Callable[[PlaceOrder, Limits, State, Instrument], Refusal | None]
+
+RULES: tuple[Rule, ...] = (
+    _check_trading,
+    _check_quantity,
+    _check_price,
+    _check_trigger,
+    _check_flags,
+    _check_mode,
+    _check_max_quantity,
+    _check_notional,
+    _check_collar,
+    _check_rate,
+)
+"""In this order; the first refusal is the answer."""
