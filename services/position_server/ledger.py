@@ -63,6 +63,7 @@ class Ledger:
         self._earlier: list[Fill] = []
         self._doubtful: list[Fill] = []
         self._active_ns = 0
+        self._heard_ns = 0
 
     @property
     def instrument(self) -> Instrument | None:
@@ -144,9 +145,10 @@ class Ledger:
             self._count(fresh, now_ns)
         return bool(fresh)
 
-    def hear(self, report: PositionReport | None, now_ns: int) -> None:
-        """The venue named a quantity; None means flat."""
+    def hear(self, report: PositionReport | None, asked_ns: int, now_ns: int) -> None:
+        """The venue named a quantity; None means flat. asked_ns: when it was asked to, else 0."""
         self.report = report
+        self._heard_ns = asked_ns
         if self.position is None or not self.is_compared:
             return
         self._settle_doubts(now_ns)
@@ -155,15 +157,15 @@ class Ledger:
         elif self.differs_since_ns is None:
             self.differs_since_ns = now_ns
 
-    def next_step(self, heard_since_ns: int, now_ns: int) -> Step:
-        """What a difference calls for now. heard_since_ns: when the report was asked for."""
+    def next_step(self, now_ns: int) -> Step:
+        """What a difference calls for now."""
         if self.differs_since_ns is None:
             return Step.NOTHING
         if now_ns - max(self._active_ns, self.differs_since_ns) < SETTLE_NS:
             return Step.NOTHING
         if self.asked_ns is None:
             return Step.ASK
-        return Step.REPAIR if heard_since_ns >= self.asked_ns else Step.NOTHING
+        return Step.REPAIR if self._heard_ns >= self.asked_ns else Step.NOTHING
 
     def ask(self, now_ns: int) -> None:
         """The difference was told and missing fills asked for."""
@@ -188,7 +190,7 @@ class Ledger:
         self.position.open_at(*self._opening)
         waiting, self._waiting = self._waiting, []
         self._count(waiting, now_ns)
-        self.hear(self.report, now_ns)
+        self.hear(self.report, self._heard_ns, now_ns)
 
     def _count(self, fills: list[Fill], now_ns: int) -> None:
         assert self.position is not None and self._baseline is not None
