@@ -1,0 +1,181 @@
+"""What the desk's accounts hold: orders, fills, positions, balances and exposures.
+
+Mirrors of the engines' and position servers' topics. Snapshots and events may overlap and come in
+any order: of two states of an order the greater revision holds, a fill counts once by its exec_id,
+of two states of a position the later one holds.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import Any
+
+from common import messages as m
+
+MAX_CLOSED = 5000
+MAX_FILLS = 5000
+MAX_DIFFERENCES = 100
+ENGINE_SHIFT = 55  # of a client_order_id: design of the ids in services/trading_engine
+FIRST_ID = 2**63
+Account = tuple[str, str]  # venue, account
+Row = dict[str, Any]
+
+
+class Orders:
+    """Open orders, and the closed ones of late."""
+
+    def __init__(self, engines: dict[int, Account]) -> None:
+        self._engines = engines
+        self._orders: OrderedDict[str, m.OrderUpdated] = OrderedDict()
+        self._closed = 0
+        self.synced: set[Account] = set()
+
+    def get(self, client_order_id: str) -> m.OrderUpdated | None:
+        return self._orders.get(client_order_id)
+
+    def apply(self, order: m.OrderUpdated) -> bool:
+        """Whether this was news."""
+        known = self._orders.get(order.client_order_id)
+        if known is not None and known.revision >= order.revision:
+            return False
+        was_closed = known is not None and known.status.is_final
+        self._orders[order.client_order_id] = order
+        self._closed += order.status.is_final - was_closed
+        if self._closed > MAX_CLOSED:
+            self._forget()
+        return True
+
+    def apply_snapshot(self, snapshot: m.OrderSnapshot) -> list[m.OrderUpdated]:
+        """What was news in it."""
+        if not snapshot.owner:
+            self.synced.add((snapshot.venue, snapshot.account))
+        return [order for order in snapshot.orders if self.apply(order)]
+
+    def _forget(self) -> None:
+        """The oldest half of the closed orders."""
+        closed = [name for name, order in self._orders.items() if order.status.is_final]
+        for name in closed[: MAX_CLOSED // 2]:
+            del self._orders[name]
+        self._closed = len(closed) - MAX_CLOSED // 2
+
+    def find(
+        self, accounts: list[Account], owner: str | None, closed: bool
+    ) -> list[m.OrderUpdated]:
+        """Orders of these accounts, newest first; owner None: of all."""
+        found = [
+            order
+            for order in self._orders.values()
+            if (order.venue, order.account) in accounts
+            and owner in (None, order.owner)
+            and (closed or not order.status.is_final)
+        ]
+        return sorted(found, key=lambda order: order.created_ns, reverse=True)
+
+    def account_of(self, client_order_id: str) -> Account | None:
+        """Whose engine knows an order: the number inside its id tells, or that we have seen it."""
+        known = self._orders.get(client_order_id)
+        if known is not None:
+            return known.venue, known.account
+        if not (client_order_id.isascii() and client_order_id.isdigit()):
+            return None
+        number = int(client_order_id[:20])
+        if number < FIRST_ID:
+            return None
+        return self._engines.get((number - FIRST_ID) >> ENGINE_SHIFT)
+
+
+class Fills:
+    """The recent fills of all accounts, in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self._fills: OrderedDict[tuple[str, str, str], m.Fill] = OrderedDict()
+        self.synced: set[Account] = set()
+
+    def apply(self, fill: m.Fill) -> bool:
+        key = fill.venue, fill.account, fill.exec_id
+        if key in self._fills:
+            return False
+        self._fills[key] = fill
+        if len(self._fills) > MAX_FILLS:
+            self._fills.popitem(last=False)
+        return True
+
+    def apply_snapshot(self, snapshot: m.FillSnapshot) -> list[m.Fill]:
+        if not snapshot.owner:
+            self.synced.add((snapshot.venue, snapshot.account))
+        return [fill for fill in snapshot.fills if self.apply(fill)]
+
+    def find(self, accounts: list[Account], owner: str | None) -> list[m.Fill]:
+        """Newest first."""
+        found = [
+            fill
+            for fill in self._fills.values()
+            if (fill.venue, fill.account) in accounts and owner in (None, fill.owner)
+        ]
+        return sorted(found, key=lambda fill: fill.filled_ns, reverse=True)
+
+
+class Holdings:
+    """Positions, balances and exposures."""
+
+    def __init__(self) -> None:
+        self._positions: dict[tuple[str, str, str], m.PositionUpdated] = {}
+        self._balances: dict[tuple[str, str, str], m.BalanceUpdated] = {}
+        self._exposures: dict[tuple[str, str, str], m.Exposure] = {}
+        self._alerts: dict[tuple[str, str, str, str], m.RiskAlert] = {}
+        self._differences: deque[m.PositionDifference] = deque(maxlen=MAX_DIFFERENCES)
+        self.synced: set[Account] = set()
+
+    def apply(self, message: m.PositionUpdated | m.BalanceUpdated | m.Exposure) -> None:
+        where = message.venue, message.account
+        if isinstance(message, m.PositionUpdated):
+            self._positions[*where, message.instrument] = message
+        elif isinstance(message, m.BalanceUpdated):
+            self._balances[*where, message.currency] = message
+        else:
+            self._exposures[*where, message.underlying] = message
+
+    def apply_snapshot(self, snapshot: m.AccountSnapshot) -> None:
+        where = snapshot.venue, snapshot.account
+        for table in (self._positions, self._balances, self._exposures):
+            for key in [key for key in table if key[:2] == where]:
+                del table[key]
+        self._alerts = {key: alert for key, alert in self._alerts.items() if key[:2] != where}
+        for position in snapshot.positions:
+            self.apply(position)
+        for balance in snapshot.balances:
+            self.apply(balance)
+        for exposure in snapshot.exposures:
+            self.apply(exposure)
+        for alert in snapshot.alerts:
+            self.alert(alert)
+        self.synced.add(where)
+
+    def alert(self, message: m.RiskAlert | m.PositionDifference) -> None:
+        if isinstance(message, m.PositionDifference):
+            self._differences.append(message)
+            return
+        key = message.venue, message.account, message.limit, message.subject
+        self._alerts.pop(key, None)
+        if message.raised:
+            self._alerts[key] = message
+
+    def alerts(self, accounts: list[Account]) -> list[m.RiskAlert]:
+        """The limits that are broken now."""
+        return [alert for key, alert in self._alerts.items() if key[:2] in accounts]
+
+    def differences(self, accounts: list[Account]) -> list[m.PositionDifference]:
+        return [item for item in self._differences if (item.venue, item.account) in accounts]
+
+    def positions(self, accounts: list[Account], flat: bool) -> list[m.PositionUpdated]:
+        return [
+            position
+            for key, position in sorted(self._positions.items())
+            if key[:2] in accounts and (flat or position.quantity)
+        ]
+
+    def balances(self, accounts: list[Account]) -> list[m.BalanceUpdated]:
+        return [item for key, item in sorted(self._balances.items()) if key[:2] in accounts]
+
+    def exposures(self, accounts: list[Account]) -> list[m.Exposure]:
+        return [item for key, item in sorted(self._exposures.items()) if key[:2] in accounts]

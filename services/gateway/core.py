@@ -1,0 +1,487 @@
+"""The gateway's decisions: requests of clients and messages of the bus in; frames for clients,
+answers and commands for other processes out.
+
+Pure, as every core. What a call means is in reading.py and trading.py; how market data reaches many
+clients is in feeds.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from common import core as c
+from common import messages as m
+from common.config import DeskConfig
+from services.gateway import channels, rpc
+from services.gateway.calls import Ask, Asking, Call, Caller, Handler, Result, Row, Wait, Waiting
+from services.gateway.events import (
+    ClientBlocked,
+    ClientClosed,
+    ClientDrained,
+    ClientOpened,
+    ClientRequest,
+    CloseClient,
+    GatewayCommand,
+    GatewayEvent,
+    HttpAbandoned,
+    HttpAnswer,
+    HttpCalled,
+    Send,
+)
+from services.gateway.health import Processes, expected
+from services.gateway.keys import Key, KeyRing, require
+from services.gateway.params import Params
+from services.gateway.private import Private
+from services.gateway.reading import HealthReading, Reading
+from services.gateway.rpc import CallError
+from services.gateway.sessions import TOO_MANY, TOO_SLOW, Bucket, Session
+from services.gateway.stats import Stats
+from services.gateway.trading import Trading
+
+SECOND_NS = 1_000_000_000
+HOLD_NS = 60 * SECOND_NS
+MAX_ADDRESSES = 10_000
+MARKET = "market"  # the scope of market data: open, unless configured otherwise
+OPEN = ""
+MARKET_MESSAGES = (m.BookSnapshot, m.BookDelta, m.BookStale, m.Depth, m.Quote, m.Trade, m.Ticker)
+Commands = list[GatewayCommand]
+
+
+class GatewayCore:
+    """All clients of one gateway."""
+
+    def __init__(self, config: DeskConfig, process: str = "gateway") -> None:
+        self._config = config.gateway
+        self._venues = list(config.venues)
+        self._process = process
+        self.stats = Stats()
+        self.keys = KeyRing(config.gateway.keys)
+        self.reading = Reading(config)
+        self.processes = Processes(expected(config))
+        self.sessions: dict[int, Session] = {}
+        self._trading = Trading(self.reading)
+        self._private = Private(self.reading)
+        self._asking = Asking()
+        self._waiting = Waiting()
+        self._addresses: dict[str, Bucket] = {}
+        self._wake_ns = 0
+        self._methods = self._make_methods()
+        self._handlers: dict[type, Callable[[Any, int], Commands]] = {
+            c.Started: self._on_started,
+            c.BusMessage: self._on_message,
+            c.TopicLost: self._on_lost,
+            c.Replied: self._on_replied,
+            c.RequestFailed: self._on_failed,
+            c.Stopping: self._on_stopping,
+            ClientOpened: self._on_opened,
+            ClientRequest: self._on_request,
+            ClientBlocked: self._on_blocked,
+            ClientDrained: self._on_drained,
+            ClientClosed: self._on_closed,
+            HttpCalled: self._on_http,
+            HttpAbandoned: lambda event, now_ns: [],
+        }
+
+    def _make_methods(self) -> dict[str, tuple[str, Handler]]:
+        """Every call: its scope and what answers it."""
+        reading, trading = self.reading, self._trading
+        return {
+            "instruments": (MARKET, reading.instruments),
+            "book": (MARKET, reading.book),
+            "books": (MARKET, reading.books),
+            "quotes": (MARKET, reading.quotes),
+            "tickers": (MARKET, reading.tickers),
+            "trades": (MARKET, reading.trades),
+            "health": (MARKET, HealthReading(self.processes).health),
+            "order.get": ("read", reading.order_get),
+            "order.list": ("read", reading.order_list),
+            "fills": ("read", reading.fill_list),
+            "positions": ("read", reading.positions),
+            "balances": ("read", reading.balances),
+            "exposure": ("read", reading.exposure),
+            "order.place": ("trade", trading.place),
+            "order.modify": ("trade", trading.modify),
+            "order.cancel": ("cancel", trading.cancel),
+            "order.cancel_all": ("cancel", trading.cancel_all),
+            "mode.set": ("admin", trading.set_mode),
+        }
+
+    @property
+    def asking(self) -> int:
+        """How many requests to other processes are on their way."""
+        return len(self._asking)
+
+    def handle(self, event: GatewayEvent, now_ns: int) -> Sequence[GatewayCommand]:
+        handler = self._handlers.get(type(event))
+        return self._with_wake(handler(event, now_ns), now_ns) if handler else []
+
+    def on_time(self, now_ns: int) -> Sequence[GatewayCommand]:
+        commands = self.reading.market.say_due(now_ns)
+        for call, wait in self._waiting.on_time(now_ns):
+            commands += self._finish(call, wait.finish)
+        if now_ns >= self._wake_ns:
+            self._wake_ns = 0
+        return self._with_wake(commands, now_ns)
+
+    def on_second(self, now_ns: int) -> Sequence[GatewayCommand]:
+        """Housekeeping; the shell calls it every second."""
+        commands: Commands = self.reading.market.drop_unread(now_ns)
+        must_log_in = not self._config.market_data_open
+        for session in self.sessions.values():
+            overdue = session.is_overdue(now_ns, must_log_in)
+            if overdue:
+                commands.append(CloseClient(session.client, *overdue))
+        idle = [name for name, bucket in self._addresses.items() if bucket.is_full(now_ns)]
+        for name in idle:
+            del self._addresses[name]
+        return commands
+
+    def _with_wake(self, commands: Commands, now_ns: int) -> Commands:
+        """Ask for the clock, once for the nearest due time."""
+        dues = (self.reading.market.next_due_ns(), self._waiting.next_due_ns())
+        due_ns = min((due for due in dues if due is not None), default=0)
+        if due_ns and (not self._wake_ns or due_ns < self._wake_ns):
+            self._wake_ns = due_ns
+            commands.append(c.WakeAt(due_ns))
+        return commands
+
+    # --- the bus
+
+    def _on_started(self, event: c.Started, now_ns: int) -> Commands:
+        self.reading.start_ns = now_ns
+        topics = ["health."]
+        for venue in self._venues:
+            topics += [f"instruments.{venue}", f"instrument.{venue}."]
+        for venue, account in self.reading.accounts:
+            place = f"{venue}.{account}"
+            topics += [f"order.{place}.", f"fill.{place}.", f"order.{place}", f"fill.{place}"]
+            topics += [f"account.{place}", f"risk.{place}"]
+        return [*(c.Subscribe(topic) for topic in topics), c.SetState("ready")]
+
+    def _on_stopping(self, event: c.Stopping, now_ns: int) -> Commands:
+        return [CloseClient(client, 1001, "the gateway is stopping") for client in self.sessions]
+
+    def _on_message(self, event: c.BusMessage, now_ns: int) -> Commands:
+        message = event.message
+        self.stats.bus_messages[type(message).__name__] += 1
+        if isinstance(message, (*MARKET_MESSAGES, m.IndexPrice)):
+            return self._on_market(event, now_ns)
+        if isinstance(message, m.Health):
+            changed = self.processes.on_beat(message, now_ns)
+            data = self.processes.row(message.process, now_ns)
+            return self._deliver(self._private.say("health", data)) if changed else []
+        if isinstance(message, m.InstrumentList):
+            for definition in message.instruments:
+                self.reading.catalog.add(definition)
+            return []
+        if isinstance(message, m.InstrumentDefinition):
+            self.reading.catalog.add(message)
+            return []
+        if isinstance(message, m.InstrumentState):
+            self.reading.catalog.set_status(message.instrument, message.status)
+            return []
+        return self._deliver(self._private.on_message(message))
+
+    def _on_market(self, event: c.BusMessage, now_ns: int) -> Commands:
+        commands = self.reading.market.on_message(event, now_ns)
+        state = self.reading.market.state(event.topic)
+        if state is not None and state.is_known:
+            for call, wait in self._waiting.on_known(event.topic):
+                commands += self._finish(call, wait.finish)
+        return commands
+
+    def _on_lost(self, event: c.TopicLost, now_ns: int) -> Commands:
+        self.stats.gaps += 1
+        kind, _, rest = event.topic.partition(".")
+        place = tuple(rest.split(".")[:2])
+        if kind == "account":
+            self.reading.holdings.synced.discard(place)
+        if kind in ("order", "fill"):
+            mirror = self.reading.orders if kind == "order" else self.reading.fills
+            mirror.synced.discard(place)
+            return [c.Subscribe(f"{kind}.{'.'.join(place)}")]
+        return self.reading.market.on_lost(event, now_ns)
+
+    def _on_replied(self, event: c.Replied, now_ns: int) -> Commands:
+        return self._answered(event.target, event.request_id, event.reply, None, now_ns)
+
+    def _on_failed(self, event: c.RequestFailed, now_ns: int) -> Commands:
+        return self._answered(event.target, event.request_id, None, event, now_ns)
+
+    def _answered(
+        self,
+        target: str,
+        request_id: str,
+        reply: m.CommandReply | None,
+        failure: c.RequestFailed | None,
+        now_ns: int,
+    ) -> Commands:
+        answer, done = self._asking.finish(target, request_id, reply, failure, now_ns)
+        commands: Commands = []
+        for batch in done:
+            if answer and batch.call.method == "order.place":
+                self.stats.order_round_trip.observe_ns(answer.round_trip_ns)
+            commands += self._finish(batch.call, partial(batch.ask.finish, batch.answers))
+        return commands
+
+    # --- clients
+
+    def _on_opened(self, event: ClientOpened, now_ns: int) -> Commands:
+        self.stats.connections += 1
+        session = Session(event.client, event.binary, self._config, now_ns)
+        self.sessions[event.client] = session
+        try:
+            session.key = self.keys.of_header(event.authorization)
+        except CallError as problem:
+            return [CloseClient(event.client, 4001, problem.text)]
+        return []
+
+    def _on_closed(self, event: ClientClosed, now_ns: int) -> Commands:
+        session = self.sessions.pop(event.client, None)
+        if session is not None:
+            for channel in session.channels.values():
+                self._leave(session, channel, now_ns)
+        return []
+
+    def _on_blocked(self, event: ClientBlocked, now_ns: int) -> Commands:
+        session = self.sessions.get(event.client)
+        if session is not None and session.blocked_ns is None:
+            session.blocked_ns = now_ns
+            for channel in session.channels.values():
+                self.reading.market.block(session.client, channel)
+        return []
+
+    def _on_drained(self, event: ClientDrained, now_ns: int) -> Commands:
+        session = self.sessions.get(event.client)
+        if session is None or session.blocked_ns is None:
+            return []
+        session.blocked_ns = None
+        commands: Commands = [
+            Send((session.client,), payload, session.binary) for payload in session.take_queue()
+        ]
+        for channel in session.channels.values():
+            commands += self.reading.market.drain(session.client, channel)
+        return commands
+
+    def _deliver(self, commands: Iterable[GatewayCommand]) -> Commands:
+        """Messages that are never merged: those for blocked clients wait in their queue."""
+        passed: Commands = []
+        for command in commands:
+            if not isinstance(command, Send):
+                passed.append(command)
+                continue
+            free = tuple(client for client in command.clients if self._is_free(client))
+            if free:
+                passed.append(Send(free, command.payload, command.binary))
+            for client in command.clients:
+                if client not in free:
+                    passed += self._enqueue(client, command.payload)
+        return passed
+
+    def _is_free(self, client: int) -> bool:
+        session = self.sessions.get(client)
+        return session is not None and session.blocked_ns is None
+
+    def _enqueue(self, client: int, payload: bytes) -> Commands:
+        session = self.sessions.get(client)
+        if session is None:
+            return []
+        if not session.enqueue(payload):
+            return [CloseClient(client, TOO_SLOW, "too many messages wait for you")]
+        return []
+
+    # --- calls
+
+    def _on_request(self, event: ClientRequest, now_ns: int) -> Commands:
+        session = self.sessions.get(event.client)
+        if session is None:
+            return []
+        try:
+            if event.text == session.binary:
+                kind = "binary msgpack" if session.binary else "JSON text"
+                raise CallError("PARSE_ERROR", f"this connection speaks {kind}")
+            request = rpc.decode_request(event.payload, session.binary)
+        except CallError as problem:
+            known = rpc.id_of(event.payload, session.binary)
+            call = Call(session.client, False, "", known, True, session.binary)
+            return self._refuse(call, problem, now_ns)
+        call = Call(
+            session.client, False, request.method, request.id, request.has_id, session.binary
+        )
+        try:
+            if not session.bucket.take(now_ns):
+                raise CallError("RATE_LIMIT", "too many messages; slow down")
+            return self._run(call, Caller(Params(request.params), session.key, now_ns), session)
+        except CallError as problem:
+            return self._refuse(call, problem, now_ns)
+
+    def _on_http(self, event: HttpCalled, now_ns: int) -> Commands:
+        call = Call(event.call, True, event.method)
+        try:
+            self._limit(event.address, now_ns)
+            key = self.keys.of_header(event.authorization)
+            return self._run(call, Caller(Params(event.params), key, now_ns), None)
+        except CallError as problem:
+            return self._refuse(call, problem, now_ns)
+
+    def _limit(self, address: str, now_ns: int) -> None:
+        bucket = self._addresses.get(address)
+        if bucket is None:
+            if len(self._addresses) >= MAX_ADDRESSES:
+                raise CallError("RATE_LIMIT", "too many callers; try again in a second")
+            rate, burst = self._config.messages_per_second, self._config.message_burst
+            bucket = self._addresses[address] = Bucket(rate, burst, now_ns)
+        if not bucket.take(now_ns):
+            raise CallError("RATE_LIMIT", "too many requests from your address; slow down")
+
+    def _run(self, call: Call, caller: Caller, session: Session | None) -> Commands:
+        if session is not None and call.method in ("auth", "subscribe", "unsubscribe"):
+            return self._run_session(call, caller, session)
+        scope, handler = self._methods.get(call.method, (OPEN, None))
+        if handler is None:
+            known = [*self._methods, "auth", "subscribe", "unsubscribe"]
+            words = f"there is no method {call.method[:64]!r}"
+            raise CallError("UNKNOWN_METHOD", words, "method", sorted(known))
+        self._check_scope(scope, caller.key)
+        return self._start(call, handler(caller), caller.now_ns)
+
+    def _check_scope(self, scope: str, key: Key | None) -> None:
+        if scope == MARKET and self._config.market_data_open:
+            return
+        require(key, "read" if scope == MARKET else scope)
+
+    def _start(self, call: Call, result: Result, now_ns: int) -> Commands:
+        if isinstance(result, Ask):
+            return [*self._asking.start(call, result, now_ns)]
+        if isinstance(result, Wait):
+            return self._wait(call, result, now_ns)
+        return self._answer(call, result)
+
+    def _wait(self, call: Call, wait: Wait, now_ns: int) -> Commands:
+        commands: Commands = []
+        for topic in wait.topics:
+            commands += self.reading.market.hold(topic, now_ns + HOLD_NS)
+        states = {topic: self.reading.market.state(topic) for topic in wait.topics}
+        missing = {topic for topic, state in states.items() if not (state and state.is_known)}
+        if missing:
+            self._waiting.add(call, wait, missing, now_ns)
+            return commands
+        return commands + self._finish(call, wait.finish)
+
+    def _finish(self, call: Call, make: Callable[[], Row]) -> Commands:
+        try:
+            return self._answer(call, make())
+        except CallError as problem:
+            return self._error(call, problem)
+
+    def _answer(self, call: Call, result: Row) -> Commands:
+        self.stats.calls[call.method, "ok"] += 1
+        if call.over_http:
+            return [HttpAnswer(call.number, 200, rpc.encode(result))]
+        if not call.has_id:
+            return []
+        payload = rpc.result(call.id, result, call.binary)
+        return self._deliver([Send((call.number,), payload, call.binary)])
+
+    def _refuse(self, call: Call, problem: CallError, now_ns: int) -> Commands:
+        """An error the client made; too many of them end the connection."""
+        commands = self._error(call, problem)
+        session = None if call.over_http else self.sessions.get(call.number)
+        if session is not None and session.count_error(now_ns):
+            commands.append(CloseClient(call.number, TOO_MANY, "too many errors"))
+        return commands
+
+    def _error(self, call: Call, problem: CallError) -> Commands:
+        method = call.method if call.method in self._methods else "other"
+        self.stats.calls[method, problem.reason] += 1
+        if call.over_http:
+            body = rpc.encode({"error": problem.row()})
+            return [HttpAnswer(call.number, problem.status, body)]
+        payload = rpc.error(call.id, problem, call.binary)
+        return self._deliver([Send((call.number,), payload, call.binary)])
+
+    # --- calls about the connection itself
+
+    def _run_session(self, call: Call, caller: Caller, session: Session) -> Commands:
+        if call.method == "auth":
+            return self._answer(call, self._log_in(caller.params, session))
+        names = caller.params.names("channels", self._config.max_subscriptions)
+        caller.params.finish()
+        if not names:
+            raise CallError("BAD_PARAMETER", "channels is a list of names", "channels")
+        if call.method == "unsubscribe":
+            return self._answer(call, self._unsubscribe(session, names, caller.now_ns))
+        accepted, refused = self._choose(session, names)
+        result = {"subscribed": [channel.name for channel in accepted], "refused": refused}
+        commands = self._answer(call, result)
+        for channel in accepted:
+            commands += self._join(session, channel)
+        return commands
+
+    def _log_in(self, params: Params, session: Session) -> Row:
+        key_id, secret = params.text("key_id"), params.text("secret")
+        params.finish()
+        key = self.keys.find(key_id, secret)
+        if key is None:
+            raise CallError("UNAUTHENTICATED", "no key has this id and secret", "secret")
+        if session.key not in (None, key):
+            text = f"this connection is logged in as {session.key.key_id!r}"
+            raise CallError("INVALID_REQUEST", text, "key_id")
+        session.key = key
+        return {"key_id": key.key_id, "owner": key.owner, "scopes": sorted(key.scopes)}
+
+    def _choose(
+        self, session: Session, names: list[str]
+    ) -> tuple[list[channels.Channel], list[Row]]:
+        """The channels among these names that the client gets, and why not the others."""
+        accepted: list[channels.Channel] = []
+        refused: list[Row] = []
+        for name in names:
+            try:
+                channel = channels.parse(name, self.reading.catalog)
+                self._check_scope("read" if channel.is_private else MARKET, session.key)
+                have = session.channels.keys() | {known.name for known in accepted}
+                if len(have) >= self._config.max_subscriptions and channel.name not in have:
+                    words = f"at most {self._config.max_subscriptions} channels"
+                    raise CallError("RATE_LIMIT", words, "channels")
+                accepted.append(channel)
+            except CallError as problem:
+                row: Row = {"channel": name, "reason": problem.reason, "text": problem.text}
+                refused.append(row | {"candidates": problem.candidates})
+        return accepted, refused
+
+    def _join(self, session: Session, channel: channels.Channel) -> Commands:
+        """A channel that the client has already begins again with its snapshot."""
+        session.channels[channel.name] = channel
+        if not channel.topic:
+            owner = None if session.key is None or session.key.sees_all else session.key.owner
+            return self._deliver(self._private.join(session.client, session.binary, channel, owner))
+        is_blocked = session.blocked_ns is not None
+        return self.reading.market.join(session.client, session.binary, channel, is_blocked)
+
+    def _unsubscribe(self, session: Session, names: list[str], now_ns: int) -> Row:
+        gone, refused = [], []
+        for name in names:
+            channel = session.channels.pop(name, None) or self._named(session, name)
+            if channel is None:
+                refused.append({"channel": name, "reason": "NOT_FOUND", "text": "not subscribed"})
+                continue
+            gone.append(channel.name)
+            self._leave(session, channel, now_ns)
+        return {"unsubscribed": gone, "refused": refused}
+
+    def _named(self, session: Session, name: str) -> channels.Channel | None:
+        """The client's channel that a short name means."""
+        try:
+            full = channels.parse(name, self.reading.catalog).name
+        except CallError:
+            return None
+        return session.channels.pop(full, None)
+
+    def _leave(self, session: Session, channel: channels.Channel, now_ns: int) -> None:
+        if channel.topic:
+            self.reading.market.leave(session.client, channel, now_ns)
+        else:
+            self._private.leave(session.client, channel)

@@ -1,0 +1,95 @@
+"""What the gateway's shell tells its core, and what the core tells the shell.
+
+These come beside the events and commands of common/core.py. Clients and HTTP calls are numbered by
+the shell; a number is never used again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.core import CoreCommand, Data, Event
+
+
+class ClientOpened(Data):
+    """A WebSocket client. authorization: the HTTP header of its handshake, "" if it sent none."""
+
+    client: int
+    binary: bool  # speaks msgpack
+    address: str
+    authorization: str = ""
+
+
+class ClientRequest(Data):
+    """One whole frame of a client."""
+
+    client: int
+    payload: bytes
+    text: bool  # a text frame
+
+
+class ClientBlocked(Data):
+    """The client does not read: its write buffer is over the bound."""
+
+    client: int
+
+
+class ClientDrained(Data):
+    """The client reads again."""
+
+    client: int
+
+
+class ClientClosed(Data):
+    client: int
+
+
+class HttpCalled(Data):
+    """One call over HTTP; exactly one HttpAnswer with the same number is owed."""
+
+    call: int
+    method: str
+    params: dict[str, Any]
+    address: str
+    authorization: str = ""
+
+
+class HttpAbandoned(Data):
+    """The HTTP client went away before its answer."""
+
+    call: int
+
+
+class Send(Data):
+    """One frame to each of these clients; the times are those of the message it carries, if any."""
+
+    clients: tuple[int, ...]
+    payload: bytes
+    binary: bool = False
+    venue_time_ns: int = 0
+    received_ns: int = 0
+
+
+class CloseClient(Data):
+    client: int
+    code: int
+    reason: str
+
+
+class HttpAnswer(Data):
+    call: int
+    status: int
+    body: bytes
+
+
+GatewayEvent = (
+    Event
+    | ClientOpened
+    | ClientRequest
+    | ClientBlocked
+    | ClientDrained
+    | ClientClosed
+    | HttpCalled
+    | HttpAbandoned
+)
+GatewayCommand = CoreCommand | Send | CloseClient | HttpAnswer

@@ -1,0 +1,108 @@
+"""Channels of the desk's own: orders, fills, positions, balances, risk and health.
+
+Everything on them is delivered, nothing is merged. A client sees the orders and fills of its owner,
+an admin those of all; each view is encoded once. A channel begins with what is there.
+"""
+
+from __future__ import annotations
+
+from common import messages as m
+from services.gateway.channels import Channel
+from services.gateway.events import GatewayCommand
+from services.gateway.feeds import Feed
+from services.gateway.reading import Reading
+from services.gateway.rows import row
+from services.gateway.states import Row
+
+View = tuple[str, str | None]  # channel, owner (None: all)
+RECENT = 200
+
+
+class Private:
+    """The readers of these channels."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._feeds: dict[View, Feed] = {}
+
+    def join(
+        self, client: int, binary: bool, channel: Channel, owner: str | None
+    ) -> list[GatewayCommand]:
+        view = channel.name, owner if channel.kind in ("orders", "fills") else None
+        feed = self._feeds.setdefault(view, Feed(channel))
+        feed.join(client, binary)
+        return feed.tell(client, self._snapshot(*view))
+
+    def leave(self, client: int, channel: Channel) -> None:
+        for view in [view for view in self._feeds if view[0] == channel.name]:
+            self._feeds[view].leave(client)
+            if not self._feeds[view].clients:
+                del self._feeds[view]
+
+    def _snapshot(self, kind: str, owner: str | None) -> Row | None:
+        accounts, holdings = self._reading.accounts, self._reading.holdings
+        messages: list[m.Message] = []
+        if kind == "orders":
+            messages = [*self._reading.orders.find(accounts, owner, closed=False)]
+        elif kind == "fills":
+            messages = [*self._reading.fills.find(accounts, owner)[:RECENT]]
+        elif kind == "positions":
+            messages = [*holdings.positions(accounts, flat=False)]
+        elif kind == "balances":
+            messages = [*holdings.balances(accounts)]
+        elif kind == "risk":
+            messages = [*holdings.alerts(accounts)]
+        else:
+            return None
+        return {"type": "snapshot", kind: [row(message) for message in messages]}
+
+    def on_message(self, message: m.Event) -> list[GatewayCommand]:
+        """Take it into the mirrors and tell the readers what is news."""
+        match message:
+            case m.OrderUpdated():
+                return self._orders([message] if self._reading.orders.apply(message) else [])
+            case m.OrderSnapshot():
+                return self._orders(self._reading.orders.apply_snapshot(message))
+            case m.Fill():
+                return self._fills([message] if self._reading.fills.apply(message) else [])
+            case m.FillSnapshot():
+                return self._fills(self._reading.fills.apply_snapshot(message))
+            case _:
+                return self._holdings(message)
+
+    def _orders(self, orders: list[m.OrderUpdated]) -> list[GatewayCommand]:
+        return [c for order in orders for c in self._to_owner("orders", "order", order)]
+
+    def _fills(self, fills: list[m.Fill]) -> list[GatewayCommand]:
+        return [c for fill in fills for c in self._to_owner("fills", "fill", fill)]
+
+    def _to_owner(
+        self, kind: str, word: str, message: m.OrderUpdated | m.Fill
+    ) -> list[GatewayCommand]:
+        data = {"type": word} | row(message)
+        return [*self.say(kind, data), *self.say(kind, data, message.owner)]
+
+    def _holdings(self, message: m.Event) -> list[GatewayCommand]:
+        holdings = self._reading.holdings
+        if isinstance(message, m.AccountSnapshot):
+            holdings.apply_snapshot(message)
+            return self._again("positions") + self._again("balances") + self._again("risk")
+        if isinstance(message, m.PositionUpdated | m.BalanceUpdated | m.Exposure):
+            holdings.apply(message)
+        if isinstance(message, m.PositionUpdated):
+            return self.say("positions", {"type": "position"} | row(message))
+        if isinstance(message, m.BalanceUpdated):
+            return self.say("balances", {"type": "balance"} | row(message))
+        if isinstance(message, m.RiskAlert | m.PositionDifference):
+            holdings.alert(message)
+            word = "alert" if isinstance(message, m.RiskAlert) else "difference"
+            return self.say("risk", {"type": word} | row(message))
+        return []
+
+    def _again(self, kind: str) -> list[GatewayCommand]:
+        data = self._snapshot(kind, None)
+        return self.say(kind, data) if data else []
+
+    def say(self, kind: str, data: Row, owner: str | None = None) -> list[GatewayCommand]:
+        feed = self._feeds.get((kind, owner))
+        return feed.say(data) if feed else []

@@ -1,0 +1,248 @@
+"""Calls that trade: place, modify, cancel, cancel all.
+
+Parameters become commands for the trading engine of an account; its reply becomes the answer. What
+the engine or the venue refuses is a result with `accepted: false` and a reason, not an error; an
+order whose fate is not known comes back with `in_doubt: true`.
+"""
+
+from __future__ import annotations
+
+from common import messages as m
+from common.codec import NAME
+from services.gateway.accounts import Account
+from services.gateway.calls import Answer, Ask, Caller, Question, Result, Row
+from services.gateway.keys import Key
+from services.gateway.params import Params
+from services.gateway.reading import Reading, not_answering, target
+from services.gateway.rows import order_answer, row
+from services.gateway.rpc import CallError
+
+PRICED = (m.OrderType.LIMIT, m.OrderType.STOP_LIMIT)
+TRIGGERED = (m.OrderType.STOP, m.OrderType.STOP_LIMIT)
+
+
+class Trading:
+    """The order calls. The key is there and has its scope: the core has checked."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._orders = reading.orders
+
+    def place(self, caller: Caller) -> Result:
+        params = caller.params
+        instrument = self._reading.catalog.resolve(params.text("instrument"))
+        account = self._account(params, instrument)
+        request_id = params.name("request_id") or self._reading.new_id()
+        command = place_command(params, instrument, _owner(caller))
+        params.finish()
+        return self._ask(account, request_id, command, caller)
+
+    def modify(self, caller: Caller) -> Result:
+        params = caller.params
+        order_id = _order_id(params)
+        request_id = params.name("request_id") or self._reading.new_id()
+        price, quantity = params.number("price"), params.number("quantity")
+        trigger_price, post_only = params.number("trigger_price"), params.optional_flag("post_only")
+        params.finish()
+        if price is None and quantity is None and trigger_price is None and post_only is None:
+            text = "say what to change: price, quantity, trigger_price or post_only"
+            raise CallError("BAD_PARAMETER", text, "price")
+        _check_quantity(quantity)
+        account = self._route(order_id, caller)
+        if account is None:
+            return _unknown_order(order_id, request_id)
+        owner = self._acting_owner(order_id, caller)
+        command = m.ModifyOrder(order_id, price, quantity, trigger_price, owner, post_only)
+        return self._ask(account, request_id, command, caller)
+
+    def cancel(self, caller: Caller) -> Result:
+        order_id = _order_id(caller.params)
+        request_id = caller.params.name("request_id") or self._reading.new_id()
+        caller.params.finish()
+        account = self._route(order_id, caller)
+        if account is None:
+            return _unknown_order(order_id, request_id)
+        command = m.CancelOrder(order_id, self._acting_owner(order_id, caller))
+        return self._ask(account, request_id, command, caller)
+
+    def cancel_all(self, caller: Caller) -> Result:
+        params = caller.params
+        accounts = self._reading.chosen_accounts(params)
+        wanted = params.optional_text("instrument")
+        kind = params.word("kind", m.InstrumentKind)
+        currency = params.name("currency") or None
+        tag = params.name("tag") or None
+        owner = params.name("owner") or None
+        request_id = params.name("request_id") or self._reading.new_id()
+        params.finish()
+        instrument = self._reading.catalog.resolve(wanted) if wanted else None
+        if instrument is not None:
+            accounts = [account for account in accounts if instrument.startswith(account[0] + ".")]
+        if caller.owner is not None and owner not in (None, caller.owner):
+            raise CallError("FORBIDDEN", "orders of other owners need the scope 'admin'", "owner")
+        command = m.CancelAll(instrument, kind, currency, caller.owner or owner, tag)
+        questions = [Question(target("orders", pair), request_id, command) for pair in accounts]
+        return Ask(questions, self._all_canceled)
+
+    def set_mode(self, caller: Caller) -> Result:
+        """ACTIVE, REDUCING or HALTED, for the engines of the chosen accounts."""
+        accounts = self._reading.chosen_accounts(caller.params)
+        mode = caller.params.required_word("mode", m.TradingMode)
+        reason = caller.params.text("reason")
+        caller.params.finish()
+        command = m.SetMode(mode, f"{_owner(caller)}: {reason}")
+        questions = [
+            Question(target("orders", account), self._reading.new_id(), command)
+            for account in accounts
+        ]
+
+        def finish(answers: list[Answer]) -> Row:
+            results = [_judgement(answer) for answer in answers]
+            return {"accepted": all(r["accepted"] for r in results), "results": results}
+
+        return Ask(questions, finish)
+
+    def _account(self, params: Params, instrument: str) -> Account:
+        """The account of the parameter, or the first one of the instrument's venue."""
+        venue = instrument.partition(".")[0]
+        name = params.optional_text("account")
+        known = [account for account in self._reading.accounts if account[0] == venue]
+        chosen = [account for account in known if name in (None, account[1])]
+        if not known:
+            raise CallError("NOT_FOUND", f"the desk has no account at {venue}", "instrument")
+        if not chosen:
+            names = ", ".join(account[1] for account in known)
+            raise CallError("BAD_PARAMETER", f"account is one of {names}", "account")
+        return chosen[0]
+
+    def _route(self, order_id: str, caller: Caller) -> Account | None:
+        """The account of an order that the caller may touch."""
+        order = self._orders.get(order_id)
+        if order is not None and caller.owner not in (None, order.owner):
+            return None
+        return self._orders.account_of(order_id)
+
+    def _acting_owner(self, order_id: str, caller: Caller) -> str:
+        """In whose name: an admin acts for the order's own owner."""
+        if caller.owner is not None:
+            return caller.owner
+        order = self._orders.get(order_id)
+        return order.owner if order else ""
+
+    def _ask(self, account: Account, request_id: str, command: m.Command, caller: Caller) -> Result:
+        def finish(answers: list[Answer]) -> Row:
+            return self._order_answer(answers[0], command, caller.now_ns)
+
+        return Ask([Question(target("orders", account), request_id, command)], finish)
+
+    def _order_answer(self, answer: Answer, command: m.Command, asked_ns: int) -> Row:
+        if answer.reply is None:
+            if answer.failure is not None and answer.failure.sent:
+                return _in_doubt(answer, asked_ns)
+            raise not_answering(answer)
+        for order in answer.reply.orders:
+            self._orders.apply(order)
+        reply, orders = answer.reply, answer.reply.orders
+        fields = order_answer(reply, orders[0] if orders else None)
+        if isinstance(command, m.PlaceOrder) and not (orders or reply.accepted or reply.in_doubt):
+            fields["status"] = m.OrderStatus.REJECTED
+        return fields
+
+    def _all_canceled(self, answers: list[Answer]) -> Row:
+        orders = [order for answer in answers if answer.reply for order in answer.reply.orders]
+        for order in orders:
+            self._orders.apply(order)
+        results = [_judgement(answer) for answer in answers]
+        return {
+            "accepted": all(result["accepted"] for result in results),
+            "in_doubt": any(result["in_doubt"] for result in results),
+            "orders": [row(order) for order in orders],
+            "results": results,
+        }
+
+
+def place_command(params: Params, instrument: str, owner: str) -> m.PlaceOrder:
+    """Read the fields of a new order; only their form is judged here, the engine does the rest."""
+    order_type = params.word("type", m.OrderType) or m.OrderType.LIMIT
+    price = _price(params, "price", order_type in PRICED, order_type)
+    trigger_price = _price(params, "trigger_price", order_type in TRIGGERED, order_type)
+    trigger = params.word("trigger", m.TriggerPrice)
+    if trigger is not None and order_type not in TRIGGERED:
+        raise CallError("BAD_PARAMETER", f"a {order_type} order has no trigger", "trigger")
+    quantity = params.required_number("quantity")
+    _check_quantity(quantity)
+    return m.PlaceOrder(
+        instrument=instrument,
+        side=params.required_word("side", m.Side),
+        quantity=quantity,
+        order_type=order_type,
+        price=price,
+        time_in_force=params.word("time_in_force", m.TimeInForce) or m.TimeInForce.GTC,
+        post_only=params.flag("post_only"),
+        reduce_only=params.flag("reduce_only"),
+        trigger_price=trigger_price,
+        trigger=trigger or (m.TriggerPrice.MARK if order_type in TRIGGERED else None),
+        owner=owner,
+        tag=params.name("tag"),
+        expires_ns=params.integer("expires_ns", 0, 0, 2**63 - 1),
+        reprice=params.flag("reprice"),
+    )
+
+
+def _price(params: Params, field: str, is_wanted: bool, order_type: m.OrderType) -> m.Exact | None:
+    value = params.number(field)
+    if is_wanted and value is None:
+        raise CallError("BAD_PARAMETER", f"a {order_type} order needs a {field}", field)
+    if not is_wanted and value is not None:
+        raise CallError("BAD_PARAMETER", f"a {order_type} order has no {field}", field)
+    return value
+
+
+def _check_quantity(quantity: m.Exact | None) -> None:
+    if quantity is not None and quantity <= 0:
+        raise CallError("BAD_PARAMETER", "quantity is greater than 0", "quantity")
+
+
+def _order_id(params: Params) -> str:
+    order_id = params.text("client_order_id")
+    if not NAME.match(order_id):
+        text = "client_order_id has 1 to 64 characters of A-Z a-z 0-9 . _ : / -"
+        raise CallError("BAD_PARAMETER", text, "client_order_id")
+    return order_id
+
+
+def _owner(caller: Caller) -> str:
+    key: Key | None = caller.key
+    return key.owner if key else ""
+
+
+def _unknown_order(order_id: str, request_id: str) -> Row:
+    reply = m.CommandReply(
+        request_id,
+        False,
+        m.RejectReason.UNKNOWN_ORDER,
+        f"there is no order {order_id!r}",
+        "client_order_id",
+    )
+    return order_answer(reply, None) | {"client_order_id": order_id}
+
+
+def _in_doubt(answer: Answer, asked_ns: int) -> Row:
+    text = "the engine did not answer in time; the order may or may not exist"
+    reply = m.CommandReply(answer.request_id, False, text=text, in_doubt=True)
+    return order_answer(reply, None) | {"in_doubt_since_ns": asked_ns}
+
+
+def _judgement(answer: Answer) -> Row:
+    _, venue, account = answer.target.split(".", 2)
+    fields: Row = {"venue": venue, "account": account}
+    if answer.reply is None:
+        sent = answer.failure is not None and answer.failure.sent
+        text = not_answering(answer).text
+        return fields | {"accepted": False, "reason": None, "text": text, "in_doubt": sent}
+    return fields | {
+        "accepted": answer.reply.accepted,
+        "reason": answer.reply.reason,
+        "text": answer.reply.text,
+        "in_doubt": answer.reply.in_doubt,
+    }
