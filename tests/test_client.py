@@ -1,0 +1,251 @@
+"""The client against sockets that play a desk: order, loss, commands that are not answered."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from common import codec
+from common import messages as m
+from common.client import Client, Lost, NoAnswer, NotRunning, Received, exact_text, publisher_of
+from common.rundir import RunDir
+
+TOPIC = "quote.deribit.BTC-PERPETUAL"
+NAME = "deribit.BTC-PERPETUAL"
+
+
+def quote(bid: float) -> m.Quote:
+    return m.Quote(NAME, bid, 1.0, bid + 1, 1.0)
+
+
+class Publisher:
+    """An XPUB that sends what the test says, once the client has subscribed."""
+
+    def __init__(self, context: zmq.Context[Any], run_dir: RunDir) -> None:
+        self.socket = context.socket(zmq.XPUB)
+        self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self.socket.bind(run_dir.endpoint("md.deribit"))
+        self.start_ns = 1
+
+    def wait_for(self, topic: str) -> None:
+        while self.socket.poll(5000):
+            if self.socket.recv() == b"\x01" + codec.subscription(topic):
+                return
+        raise AssertionError(f"nobody subscribed {topic}")
+
+    def send(self, sequence: int, message: m.Event, topic: str = TOPIC) -> None:
+        frame = codec.encode(
+            topic, message, publisher_start_ns=self.start_ns, sequence=sequence, sent_ns=1
+        )
+        self.socket.send(frame)
+
+    def beat(self, sequences: dict[str, int]) -> None:
+        health = m.Health("market_data.deribit", "ready", 1, 1, sequences)
+        self.send(1, health, "health.market_data.deribit")
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> RunDir:
+    found = RunDir(tmp_path / "run")
+    found.create()
+    return found
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[Any]]:
+    with zmq.Context() as context:
+        yield context
+
+
+@pytest.fixture
+def publisher(context: zmq.Context[Any], run_dir: RunDir) -> Iterator[Publisher]:
+    made = Publisher(context, run_dir)
+    yield made
+    made.socket.close(0)
+
+
+@pytest.fixture
+def client(run_dir: RunDir) -> Iterator[Client]:
+    with Client(run_dir, sender="tester", timeout_s=2.0) as made:
+        yield made
+
+
+def take(client: Client, count: int) -> list[Received | Lost]:
+    """The next messages, or fewer after two seconds of silence."""
+    found: list[Received | Lost] = []
+    for received in client.messages(timeout_s=2.0):
+        found.append(received)
+        if len(found) == count:
+            break
+    return found
+
+
+def test_messages_come_in_order_and_once(client: Client, publisher: Publisher) -> None:
+    client.subscribe_quote(NAME)
+    publisher.wait_for(TOPIC)
+    for sequence in (5, 5, 6, 7):
+        publisher.send(sequence, quote(float(sequence)))
+    received = take(client, 3)
+    assert [item.sequence for item in received if isinstance(item, Received)] == [5, 6, 7]
+
+
+def test_a_hole_is_told_and_a_snapshot_is_asked_for(client: Client, publisher: Publisher) -> None:
+    client.subscribe_quote(NAME)
+    publisher.wait_for(TOPIC)
+    publisher.send(1, quote(1.0))
+    publisher.send(4, quote(4.0))
+    _, lost, fresh = take(client, 3)
+    assert lost == Lost(TOPIC, "2 messages are missing")
+    assert isinstance(fresh, Received) and fresh.sequence == 4
+    publisher.wait_for(TOPIC)
+
+
+def test_a_delta_after_a_hole_waits_for_the_snapshot(client: Client, publisher: Publisher) -> None:
+    topic = f"book.{NAME}"
+    client.subscribe_book(NAME)
+    publisher.wait_for(topic)
+    publisher.send(3, m.BookDelta(NAME, [1.0, 1.0], []), topic)
+    publisher.send(3, m.BookSnapshot(NAME, [1.0, 1.0], []), topic)
+    publisher.send(5, m.BookDelta(NAME, [1.0, 2.0], []), topic)
+    publisher.send(5, m.BookSnapshot(NAME, [1.0, 2.0], []), topic)
+    first, lost, second = take(client, 3)
+    assert isinstance(first, Received) and isinstance(first.message, m.BookSnapshot)
+    assert isinstance(lost, Lost)
+    assert isinstance(second, Received) and isinstance(second.message, m.BookSnapshot)
+
+
+def test_a_restart_of_the_publisher_is_told(client: Client, publisher: Publisher) -> None:
+    client.subscribe_quote(NAME)
+    publisher.wait_for(TOPIC)
+    publisher.send(9, quote(1.0))
+    publisher.start_ns = 2
+    publisher.send(1, quote(2.0))
+    _, lost, fresh = take(client, 3)
+    assert lost == Lost(TOPIC, "the publisher started anew")
+    assert isinstance(fresh, Received) and fresh.sequence == 1
+
+
+def test_loss_at_the_tail_is_seen_from_the_beat(client: Client, publisher: Publisher) -> None:
+    client.subscribe_quote(NAME)
+    publisher.wait_for(TOPIC)
+    publisher.send(1, quote(1.0))
+    publisher.beat({TOPIC: 2, "quote.deribit.OTHER": 9})
+    assert take(client, 2)[1] == Lost(TOPIC, "the last messages are missing")
+
+
+def test_a_silent_publisher_is_told(client: Client, publisher: Publisher) -> None:
+    client.subscribe_quote(NAME)
+    publisher.wait_for(TOPIC)
+    publisher.beat({})
+    publisher.send(1, quote(1.0))
+    assert take(client, 2)[1] == Lost(TOPIC, "the publisher is silent")
+
+
+def test_frames_that_are_not_ours_are_counted(client: Client, publisher: Publisher) -> None:
+    client.subscribe_quote(NAME)
+    publisher.wait_for(TOPIC)
+    publisher.socket.send(codec.subscription(TOPIC) + b"\xc1")
+    publisher.send(1, quote(1.0))
+    assert len(take(client, 1)) == 1
+    assert client.bad_frames == 1
+
+
+Answer = Callable[[codec.RequestHeader, m.Command], list[m.CommandReply]]
+
+
+@pytest.fixture
+def engine(context: zmq.Context[Any], run_dir: RunDir) -> Iterator[dict[str, Any]]:
+    """A ROUTER that answers with what `state["answer"]` returns and keeps what it was sent."""
+    state: dict[str, Any] = {"commands": [], "answer": lambda header, command: []}
+    router = context.socket(zmq.ROUTER)
+    router.bind(run_dir.endpoint("orders.deribit.main"))
+    stop = threading.Event()
+
+    def serve() -> None:
+        while not stop.is_set():
+            if not router.poll(20):
+                continue
+            peer, first, second = router.recv_multipart()
+            header, command = codec.decode_header(first), codec.decode_command(second)
+            state["commands"].append(command)
+            for reply in state["answer"](header, command):
+                router.send_multipart([peer, *codec.encode_reply("engine", 1, reply)])
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield state
+    stop.set()
+    thread.join()
+    router.close(0)
+
+
+def test_place_sends_exact_numbers_and_our_name(client: Client, engine: dict[str, Any]) -> None:
+    engine["answer"] = lambda header, _: [m.CommandReply(header.request_id, True)]
+    reply = client.place(NAME, m.Side.BUY, 100, price="50000.5", post_only=True)
+    assert reply.accepted
+    [sent] = engine["commands"]
+    assert (str(sent.quantity), str(sent.price), sent.owner) == ("100", "50000.5", "tester")
+    assert sent.order_type is m.OrderType.LIMIT
+    client.place(NAME, m.Side.SELL, Decimal("1.5"))
+    assert engine["commands"][1].order_type is m.OrderType.MARKET
+
+
+def test_an_answer_to_an_older_command_is_not_ours(client: Client, engine: dict[str, Any]) -> None:
+    engine["answer"] = lambda header, _: [
+        m.CommandReply("older", False),
+        m.CommandReply(header.request_id, True, text="mine"),
+    ]
+    assert client.cancel_all("deribit").text == "mine"
+
+
+def test_no_answer_leaves_the_order_in_doubt(client: Client, engine: dict[str, Any]) -> None:
+    client.timeout_s = 0.05
+    with pytest.raises(NoAnswer) as raised:
+        client.place(NAME, m.Side.BUY, 1, price=1, request_id="again-1")
+    assert raised.value.request_id == "again-1"
+
+
+def test_nothing_is_sent_to_a_process_that_is_away(client: Client) -> None:
+    with pytest.raises(NotRunning, match=r"orders\.deribit\.main"):
+        client.query_orders("deribit")
+    with pytest.raises(NotRunning):
+        client.push_inventory("deribit", "somewhere", "ETH", "1.5")
+
+
+def test_inventory_is_pushed(client: Client, context: zmq.Context[Any], run_dir: RunDir) -> None:
+    pull = context.socket(zmq.PULL)
+    pull.bind(run_dir.endpoint("inventory.deribit.main"))
+    client.push_inventory("deribit", "uniswap-v3:weth-usdc", "ETH", "-1.5")
+    assert pull.poll(2000)
+    told = codec.decode_inventory(pull.recv())
+    assert (told.source, str(told.quantity)) == ("uniswap-v3:weth-usdc", "-1.5")
+    pull.close(0)
+
+
+def test_floats_do_not_commit() -> None:
+    with pytest.raises(ValueError, match="as text"):
+        exact_text(0.1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError):
+        exact_text("nan")
+
+
+@pytest.mark.parametrize(
+    ("topic", "publisher"),
+    [
+        ("book.deribit.BTC-PERPETUAL", "md.deribit"),
+        ("instruments.deribit", "md.deribit"),
+        ("index.deribit.btc_usd", "md.deribit"),
+        ("order.deribit.main.me", "order_events.deribit.main"),
+        ("fill.deribit.main", "order_events.deribit.main"),
+        ("account.deribit.main", "positions.deribit.main"),
+        ("risk.deribit.main", "positions.deribit.main"),
+    ],
+)
+def test_each_topic_has_its_publisher(topic: str, publisher: str) -> None:
+    assert publisher_of(topic) == publisher

@@ -1,0 +1,78 @@
+"""The configurations that ship: they load, and say a missing secret in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common import config as configuration
+from common.errors import ConfigError
+from services.cli.lifecycle import check_secrets
+
+DIRECTORY = Path(__file__).parents[1] / "config"
+FILES = sorted(DIRECTORY.glob("*.yaml"))
+SECRETS = (
+    "DERIBIT_CLIENT_ID",
+    "DERIBIT_CLIENT_SECRET",
+    "DERIBIT_READ_CLIENT_ID",
+    "DERIBIT_READ_CLIENT_SECRET",
+)
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.name for path in FILES])
+def test_every_configuration_loads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(name, "a-value")
+    check_secrets(configuration.load(path), path)
+
+
+def test_the_test_venue_needs_no_simulator_and_no_written_secret() -> None:
+    config = configuration.load(DIRECTORY / "deribit-test.yaml")
+    venue = config.venue("deribit")
+    assert config.simulators == []
+    assert venue.testnet
+    assert venue.websocket_url == "wss://test.deribit.com/ws/api/v2"
+    assert venue.accounts[0].credentials.client_secret == ""
+
+
+def test_production_cancels_on_disconnect_and_hides_its_market() -> None:
+    config = configuration.load(DIRECTORY / "production.example.yaml")
+    assert config.venue("deribit").accounts[0].on_disconnect == "cancel"
+    assert not config.gateway.market_data_open
+    assert all(not key.secret for key in config.gateway.keys)
+
+
+@pytest.mark.parametrize("missing", SECRETS[:2])
+def test_a_missing_secret_is_named(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(name, "a-value")
+    monkeypatch.delenv(missing)
+    path = DIRECTORY / "deribit-test.yaml"
+    with pytest.raises(ConfigError, match=missing) as raised:
+        check_secrets(configuration.load(path), path)
+    assert "a-value" not in str(raised.value)
+
+
+# what is written, what the error names
+BROKEN = [
+    ("desk: x\nvenues: {}\nbogus: 1\n", "bogus"),
+    ("desk: [1]\nvenues: {}\n", "desk"),
+    ("venues: {}\n", "desk"),
+    ("desk: x\n  venues: {}\n", "line"),
+    ("- 1\n", "object"),
+    ("", "object"),
+    ("desk: x\nvenues: {deribit: {websocket_url: ws://x}}\n", "http_url"),
+    ("desk: x\nvenues: {}\ngateway: {port: many}\n", "gateway.port"),
+    ("desk: x\nvenues: {}\nsimulators: [{venue: deribit, port: 8700}]\n", "port"),
+]
+
+
+@pytest.mark.parametrize(("text", "named"), BROKEN, ids=[repr(row[0]) for row in BROKEN])
+def test_a_broken_configuration_names_file_and_key(tmp_path: Path, text: str, named: str) -> None:
+    path = tmp_path / "desk.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        configuration.load(path)
+    assert str(path) in str(raised.value)
+    assert named in str(raised.value)
