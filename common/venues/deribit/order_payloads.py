@@ -1,0 +1,231 @@
+"""Deribit's order, user trade and position objects, read into the words of every venue.
+
+https://docs.deribit.com (private/buy, private/get_user_trades_by_instrument), read in August 2026:
+
+    {"order_id":"ETH-1234","order_state":"open","order_type":"limit","price":2000.05,"amount":10.0,
+     "time_in_force":"good_til_cancelled","instrument_name":"ETH-PERPETUAL","direction":"buy",
+     "filled_amount":0.0,"average_price":0.0,"label":"42","post_only":true,"reduce_only":false,
+     "creation_timestamp":1700000000000,"last_update_timestamp":1700000000000}
+    {"trade_id":"ETH-77","order_id":"ETH-1234","instrument_name":"ETH-PERPETUAL","direction":"buy",
+     "price":2000.05,"amount":4.0,"fee":0.0000012,"fee_currency":"ETH","liquidity":"M",
+     "timestamp":1700000000500,"label":"42","state":"open","trade_seq":9}
+
+Members come and go without notice: what is not needed is not read. A waiting stop-market order has
+the text "market_price" for a price and may lack filled_amount.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+
+import msgspec
+
+from common.errors import VenueProtocolError
+from common.messages import Liquidity, OrderType, Side, TimeInForce, TriggerPrice
+from common.venues.order_entry import VenueFill, VenueOrder, VenueOrderState
+
+VENUE_NAME = "deribit"
+NS_PER_MS = 1_000_000
+ZERO = Decimal(0)
+T = TypeVar("T")
+
+SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+STATES = {
+    "open": VenueOrderState.OPEN,
+    "untriggered": VenueOrderState.OPEN,
+    "triggered": VenueOrderState.OPEN,
+    "filled": VenueOrderState.FILLED,
+    "rejected": VenueOrderState.REJECTED,
+    "cancelled": VenueOrderState.CANCELED,
+}
+ENDED_BY_CALENDAR = "settlement"  # cancel_reason of a day order and of an expired instrument
+ORDER_TYPES = {
+    "limit": OrderType.LIMIT,
+    "market": OrderType.MARKET,
+    "market_limit": OrderType.LIMIT,
+    "liquidation": OrderType.MARKET,
+    "stop_market": OrderType.STOP,
+    "stop_limit": OrderType.STOP_LIMIT,
+    "take_market": OrderType.STOP,
+    "take_limit": OrderType.STOP_LIMIT,
+    "trailing_stop": OrderType.STOP,
+}
+TIMES_IN_FORCE = {
+    "good_til_cancelled": TimeInForce.GTC,
+    "good_til_day": TimeInForce.DAY,
+    "immediate_or_cancel": TimeInForce.IOC,
+    "fill_or_kill": TimeInForce.FOK,
+}
+TRIGGERS = {
+    "mark_price": TriggerPrice.MARK,
+    "index_price": TriggerPrice.INDEX,
+    "last_price": TriggerPrice.LAST,
+}
+LIQUIDITY = {"M": Liquidity.MAKER, "T": Liquidity.TAKER}
+
+
+class _Order(msgspec.Struct, gc=False):
+    order_id: str
+    order_state: str
+    order_type: str
+    instrument_name: str
+    direction: str
+    amount: Decimal
+    price: msgspec.Raw = msgspec.Raw(b"null")
+    time_in_force: str = "good_til_cancelled"
+    original_order_type: str = ""
+    filled_amount: Decimal | None = None
+    average_price: Decimal | None = None
+    label: str = ""
+    creation_timestamp: int = 0
+    last_update_timestamp: int = 0
+    post_only: bool = False
+    reduce_only: bool = False
+    trigger_price: Decimal | None = None
+    trigger: str = ""
+    cancel_reason: str = ""
+    reject_reason: str = ""
+    trigger_order_id: str = ""
+
+
+class _Trade(msgspec.Struct, gc=False):
+    trade_id: str
+    order_id: str
+    instrument_name: str
+    direction: str
+    price: Decimal
+    amount: Decimal
+    fee: Decimal
+    fee_currency: str
+    liquidity: str
+    timestamp: int
+    label: str | None = None
+
+
+class _Placed(msgspec.Struct, gc=False):
+    order: _Order
+    trades: list[_Trade] = []
+
+
+class _Trades(msgspec.Struct, gc=False):
+    trades: list[_Trade]
+    has_more: bool = False
+
+
+class _Position(msgspec.Struct, gc=False):
+    instrument_name: str
+    size: Decimal
+
+
+def decode_order(data: msgspec.Raw | bytes) -> VenueOrder:
+    """Raises: VenueProtocolError, as all functions here."""
+    return _order(_decode(data, _Order))
+
+
+def decode_orders(data: msgspec.Raw | bytes) -> list[VenueOrder]:
+    """One order (raw channels) or a list of them."""
+    if bytes(data).lstrip().startswith(b"["):
+        return [_order(order) for order in _decode(data, list[_Order])]
+    return [decode_order(data)]
+
+
+def decode_placed(data: msgspec.Raw | bytes) -> tuple[VenueOrder, list[VenueFill]]:
+    placed = _decode(data, _Placed)
+    return _order(placed.order), [_fill(trade) for trade in placed.trades]
+
+
+def decode_trades(data: msgspec.Raw | bytes) -> tuple[list[VenueFill], bool]:
+    """The fills, and whether these are all."""
+    if bytes(data).lstrip().startswith(b"["):
+        return [_fill(trade) for trade in _decode(data, list[_Trade])], True
+    listing = _decode(data, _Trades)
+    return [_fill(trade) for trade in listing.trades], not listing.has_more
+
+
+def decode_positions(data: msgspec.Raw | bytes) -> dict[str, Decimal]:
+    positions = _decode(data, list[_Position])
+    return {position.instrument_name: plain(position.size) for position in positions}
+
+
+def plain(number: Decimal) -> Decimal:
+    """The number without trailing zeros or exponent: 100.0 and 1e2 become 100."""
+    if not number.is_finite() or abs(number.adjusted()) > 20:
+        raise VenueProtocolError(VENUE_NAME, "a number of unusable size", str(number)[:40])
+    short = number.normalize()
+    return short.quantize(Decimal(1)) if short.as_tuple().exponent > 0 else short  # type: ignore[operator]
+
+
+def _decode(data: msgspec.Raw | bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation) as error:
+        raise VenueProtocolError(VENUE_NAME, str(error), bytes(data)) from None
+
+
+def _word(words: dict[str, T], text: str, what: str) -> T:
+    if text not in words:
+        raise VenueProtocolError(VENUE_NAME, f"unknown {what}", text)
+    return words[text]
+
+
+def _price(raw: msgspec.Raw) -> Decimal | None:
+    """None for "market_price", the text of a stop-market order that waits."""
+    text = bytes(raw)
+    if text.startswith(b'"') or text == b"null":
+        return None
+    return plain(_decode(text, Decimal))
+
+
+def _order_type(order: _Order) -> OrderType:
+    """A market order is shown as a limit order at a protection price."""
+    return _word(ORDER_TYPES, order.original_order_type or order.order_type, "order_type")
+
+
+def _order(order: _Order) -> VenueOrder:
+    state = _word(STATES, order.order_state, "order_state")
+    if state is VenueOrderState.CANCELED and order.cancel_reason == ENDED_BY_CALENDAR:
+        state = VenueOrderState.EXPIRED
+    kind = _order_type(order)
+    has_price = kind in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+    optional: dict[str, Any] = {}
+    if order.trigger_price is not None:
+        optional["trigger_price"] = plain(order.trigger_price)
+    if order.trigger:
+        optional["trigger"] = _word(TRIGGERS, order.trigger, "trigger")
+    return VenueOrder(
+        venue_order_id=order.order_id,
+        label=order.label,
+        symbol=order.instrument_name,
+        side=_word(SIDES, order.direction, "direction"),
+        order_type=kind,
+        price=_price(order.price) if has_price else None,
+        quantity=plain(order.amount),
+        time_in_force=_word(TIMES_IN_FORCE, order.time_in_force, "time_in_force"),
+        state=state,
+        cum_quantity=plain(order.filled_amount or ZERO),
+        avg_price=plain(order.average_price) if order.average_price else None,
+        created_ns=order.creation_timestamp * NS_PER_MS,
+        updated_ns=order.last_update_timestamp * NS_PER_MS,
+        post_only=order.post_only,
+        reduce_only=order.reduce_only,
+        text=order.cancel_reason or order.reject_reason,
+        parent_venue_order_id=order.trigger_order_id,
+        **optional,
+    )
+
+
+def _fill(trade: _Trade) -> VenueFill:
+    return VenueFill(
+        exec_id=trade.trade_id,
+        venue_order_id=trade.order_id,
+        label=trade.label or "",
+        symbol=trade.instrument_name,
+        side=_word(SIDES, trade.direction, "direction"),
+        price=plain(trade.price),
+        quantity=plain(trade.amount),
+        liquidity=_word(LIQUIDITY, trade.liquidity, "liquidity"),
+        fee=plain(trade.fee),
+        fee_currency=trade.fee_currency,
+        filled_ns=trade.timestamp * NS_PER_MS,
+    )

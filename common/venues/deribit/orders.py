@@ -1,0 +1,315 @@
+"""Order entry of Deribit: calls to JSON-RPC frames; answers and private channels to records.
+
+https://docs.deribit.com/articles/order-management-best-practices, read in August 2026. The answer
+to a call and the notifications about the same order overtake each other, so both carry the whole
+order and the reader takes the newer one. A fill is known by its trade_id and may come twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from common.config import Credentials
+from common.domain.order import Facts
+from common.errors import VenueProtocolError
+from common.messages import (
+    CancelAll,
+    InstrumentDefinition,
+    InstrumentKind,
+    OrderType,
+    OrderUpdated,
+    TimeInForce,
+    TriggerPrice,
+)
+from common.venues import order_entry as entry
+from common.venues.deribit import session as link
+from common.venues.deribit.order_errors import RATE_LIMIT_CODE, refusal
+from common.venues.deribit.order_payloads import (
+    decode_order,
+    decode_orders,
+    decode_placed,
+    decode_positions,
+    decode_trades,
+)
+
+ORDERS_CHANNEL = "user.orders.any.any.raw"
+TRADES_CHANNEL = "user.trades.any.any.raw"
+CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR")
+HISTORY_COUNT = 1000
+NS_PER_MS = 1_000_000
+SILENT_AFTER_BREACH_NS = 5_000_000_000  # the default pool of 50,000 credits refills in 5 s
+
+ORDER_TYPES = {
+    OrderType.LIMIT: "limit",
+    OrderType.MARKET: "market",
+    OrderType.STOP: "stop_market",
+    OrderType.STOP_LIMIT: "stop_limit",
+}
+TIMES_IN_FORCE = {
+    TimeInForce.GTC: "good_til_cancelled",
+    TimeInForce.DAY: "good_til_day",
+    TimeInForce.IOC: "immediate_or_cancel",
+    TimeInForce.FOK: "fill_or_kill",
+}
+TRIGGERS = {
+    TriggerPrice.MARK: "mark_price",
+    TriggerPrice.INDEX: "index_price",
+    TriggerPrice.LAST: "last_price",
+}
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """What a request was for, so that its answer can be read."""
+
+    shape: str  # "placed", "order", "orders", "trades", "positions", "count", "subscribed"
+    context: object
+
+
+class OrderEntry:
+    """One account's order entry over one link.
+
+    Args:
+        cancel_on_disconnect: what happens to this link's orders when it drops; set at each login.
+    """
+
+    def __init__(self, credentials: Credentials, *, cancel_on_disconnect: bool) -> None:
+        self._session = link.Session(credentials, cancel_on_disconnect=cancel_on_disconnect)
+
+    # --- the link -----------------------------------------------------------------------------
+
+    @property
+    def next_wake_ns(self) -> int | None:
+        return self._session.next_wake_ns
+
+    def on_up(self, now_ns: int) -> list[bytes]:
+        channels = {"channels": [ORDERS_CHANNEL, TRADES_CHANNEL]}
+        subscribe = self._request("private/subscribe", channels, "subscribed", None)
+        return [*self._session.on_up(now_ns), subscribe.frame]
+
+    def on_down(self) -> list[object]:
+        lost = self._session.on_down()
+        return [asked.context for asked in lost if isinstance(asked, _Asked) and asked.context]
+
+    def on_time(self, now_ns: int) -> list[bytes]:
+        return self._session.on_time(now_ns)
+
+    def is_silent(self, now_ns: int) -> bool:
+        return self._session.is_silent(now_ns)
+
+    def logout(self) -> bytes:
+        return self._session.logout()
+
+    # --- calls --------------------------------------------------------------------------------
+
+    def place(
+        self, order: OrderUpdated, symbol: str, valid_until_ns: int, reprice: bool, context: object
+    ) -> entry.VenueCall:
+        params: dict[str, Any] = {
+            "instrument_name": symbol,
+            "amount": order.quantity,
+            "type": ORDER_TYPES[order.order_type],
+            "label": order.client_order_id,
+            "valid_until": valid_until_ns // NS_PER_MS,
+        }
+        if order.price is not None:
+            params["price"] = order.price
+        if order.order_type is not OrderType.MARKET or order.time_in_force is not TimeInForce.GTC:
+            params["time_in_force"] = TIMES_IN_FORCE[order.time_in_force]
+        if order.trigger_price is not None:
+            params["trigger_price"] = order.trigger_price
+            params["trigger"] = TRIGGERS[order.trigger or TriggerPrice.MARK]
+        if order.reduce_only:
+            params["reduce_only"] = True
+        params |= _post_only(order.post_only, not reprice)
+        return self._request(f"private/{order.side.value.lower()}", params, "placed", context)
+
+    def modify(
+        self, order: OrderUpdated, wanted: Facts, valid_until_ns: int, context: object
+    ) -> entry.VenueCall:
+        """amount is the new total, as ours is; what stays the same is sent again."""
+        params: dict[str, Any] = {
+            "order_id": order.venue_order_id,
+            "amount": wanted.quantity or order.quantity,
+            "valid_until": valid_until_ns // NS_PER_MS,
+        }
+        for name in ("price", "trigger_price"):
+            value = getattr(wanted, name) or getattr(order, name)
+            if value is not None:
+                params[name] = value
+        if order.reduce_only:
+            params["reduce_only"] = True
+        post_only = order.post_only if wanted.post_only is None else wanted.post_only
+        params |= _post_only(post_only, True)
+        return self._request("private/edit", params, "placed", context)
+
+    def cancel(self, order: OrderUpdated, currency: str, context: object) -> entry.VenueCall:
+        """By id; by label while the venue's id is not known."""
+        if order.venue_order_id:
+            params: dict[str, Any] = {"order_id": order.venue_order_id}
+            return self._request("private/cancel", params, "order", context)
+        params = {"label": order.client_order_id, "currency": currency}
+        return self._request("private/cancel_by_label", params, "count", context)
+
+    def cancel_all(
+        self, filters: CancelAll, symbol: str, context: object
+    ) -> entry.VenueCall | None:
+        if filters.owner is not None or filters.tag is not None:
+            return None
+        if filters.kind in (InstrumentKind.PERPETUAL, InstrumentKind.FUTURE):
+            return None  # the venue's kind "future" means both
+        if filters.instrument is not None:
+            if filters.kind is not None or filters.currency is not None:
+                return None
+            params: dict[str, Any] = {"instrument_name": symbol}
+            method = "private/cancel_all_by_instrument"
+        elif filters.kind is not None:
+            currency = [filters.currency] if filters.currency else list(CURRENCIES)
+            params = {"currency": currency, "kind": filters.kind.value}
+            method = "private/cancel_all_by_kind_or_type"
+        elif filters.currency is not None:
+            params, method = {"currency": filters.currency}, "private/cancel_all_by_currency"
+        else:
+            params, method = {}, "private/cancel_all"
+        return self._request(method, params, "count", context)
+
+    def account_calls(self, since_ns: int, context: object) -> list[entry.VenueCall]:
+        calls = [
+            self._request("private/get_open_orders", {}, "orders", context),
+            self._request("private/get_positions", {"currency": "any"}, "positions", context),
+        ]
+        for currency in CURRENCIES:
+            recent = {"currency": currency, "count": HISTORY_COUNT}
+            method = "private/get_order_history_by_currency"
+            params = recent | {"include_unfilled": True}
+            calls.append(self._request(method, params, "orders", context))
+            method = "private/get_user_trades_by_currency"
+            params = recent | {"start_timestamp": since_ns // NS_PER_MS, "sorting": "asc"}
+            calls.append(self._request(method, params, "trades", context))
+        return calls
+
+    def order_calls(
+        self, order: OrderUpdated, definition: InstrumentDefinition, context: object
+    ) -> list[entry.VenueCall]:
+        named = {"instrument_name": definition.symbol}
+        label = {"currency": definition.settlement, "label": order.client_order_id}
+        history = named | {"count": HISTORY_COUNT, "include_unfilled": True}
+        trades = named | {
+            "count": HISTORY_COUNT,
+            "start_timestamp": order.created_ns // NS_PER_MS - 1000,
+            "sorting": "asc",
+        }
+        asked: list[tuple[str, dict[str, Any], str]] = []
+        if order.venue_order_id:
+            state = {"order_id": order.venue_order_id}
+            asked.append(("private/get_order_state", state, "order"))
+        asked += [
+            ("private/get_open_orders_by_instrument", named, "orders"),
+            ("private/get_order_state_by_label", label, "orders"),
+            ("private/get_order_history_by_instrument", history, "orders"),
+            ("private/get_user_trades_by_instrument", trades, "trades"),
+        ]
+        return [self._request(*question, context) for question in asked]
+
+    # --- answers ------------------------------------------------------------------------------
+
+    def parse(self, payload: bytes, now_ns: int) -> list[entry.EntryEvent]:
+        """What one frame means.
+
+        Raises:
+            VenueProtocolError: the frame is not what the venue's protocol says.
+        """
+        events: list[entry.EntryEvent] = []
+        for event in self._session.parse(payload, now_ns):
+            events += self._read(event)
+        return events
+
+    def _read(self, event: link.SessionEvent) -> list[entry.EntryEvent]:
+        match event:
+            case link.Send(frame):
+                return [entry.SendFrame(frame)]
+            case link.Notification(channel, data):
+                return self._notified(channel, data)
+            case link.Answer():
+                return self._answered(event)
+            case link.LoginFailed(code, message):
+                final = code in (13004, 13009)
+                return [entry.LinkRefused(f"login refused: {message} ({code})", final)]
+            case link.SetupFailed(method, error):
+                return [entry.Warned(f"{method} was refused: {error.text} ({error.code})")]
+        return []
+
+    def _notified(self, channel: str, data: msgspec.Raw) -> list[entry.EntryEvent]:
+        if channel.startswith("user.orders."):
+            return [entry.OrderSeen(order) for order in decode_orders(data)]
+        if channel.startswith("user.trades."):
+            return [entry.FillSeen(fill) for fill in decode_trades(data)[0]]
+        return []
+
+    def _answered(self, answer: link.Answer) -> list[entry.EntryEvent]:
+        asked, error = answer.context, answer.error
+        if error is not None:
+            limited = [entry.RateLimited(SILENT_AFTER_BREACH_NS)]
+            events: list[entry.EntryEvent] = [*limited] if error.code == RATE_LIMIT_CODE else []
+            if isinstance(asked, _Asked):
+                events.insert(0, self._refused(asked, error))
+            return events
+        if not isinstance(asked, _Asked) or answer.result is None:
+            return []
+        try:
+            return [_done(asked, answer.result)]
+        except VenueProtocolError as broken:
+            if asked.context is None:
+                raise
+            unknown = refusal(link.RpcError(0, f"unreadable answer: {broken.problem}"))
+            return [
+                entry.CallDone(asked.context, unknown, complete=False),
+                entry.Warned(str(broken)),
+            ]
+
+    def _refused(self, asked: _Asked, error: link.RpcError) -> entry.EntryEvent:
+        if asked.shape == "subscribed":
+            return entry.LinkRefused(f"private channels refused: {error.text}", False)
+        return entry.CallDone(asked.context, refusal(error), complete=False)
+
+    def _request(
+        self, method: str, params: dict[str, Any], shape: str, context: object
+    ) -> entry.VenueCall:
+        return entry.VenueCall(
+            method, self._session.request(method, params, _Asked(shape, context))
+        )
+
+
+def _post_only(post_only: bool, reject: bool) -> dict[str, bool]:
+    """Both flags: post_only alone lets the venue move the price."""
+    return {"post_only": True, "reject_post_only": reject} if post_only else {}
+
+
+def _done(asked: _Asked, result: msgspec.Raw) -> entry.EntryEvent:
+    context = asked.context
+    match asked.shape:
+        case "placed":
+            order, fills = decode_placed(result)
+            return entry.CallDone(context, orders=[order], fills=fills)
+        case "order":
+            return entry.CallDone(context, orders=[decode_order(result)])
+        case "orders":
+            orders = decode_orders(result)
+            return entry.CallDone(context, orders=orders, complete=len(orders) < HISTORY_COUNT)
+        case "trades":
+            fills, complete = decode_trades(result)
+            return entry.CallDone(context, fills=fills, complete=complete)
+        case "positions":
+            return entry.CallDone(context, positions=decode_positions(result))
+        case "subscribed":
+            return _subscribed(result)
+    return entry.CallDone(context)
+
+
+def _subscribed(result: msgspec.Raw) -> entry.EntryEvent:
+    """Forbidden channels are silently missing from the answer."""
+    missing = {ORDERS_CHANNEL, TRADES_CHANNEL} - set(msgspec.json.decode(result, type=list[str]))
+    if missing:
+        return entry.LinkRefused(f"channels refused: {', '.join(sorted(missing))}", True)
+    return entry.LinkReady()

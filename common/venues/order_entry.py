@@ -1,0 +1,190 @@
+"""What a venue's order entry takes and gives, in words that fit every venue.
+
+The engine decides; an OrderEntry only speaks the venue's language. It is pure: calls become
+frames, frames become the records below. It never guesses: what it does not understand has an
+unknown outcome.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from common.domain.order import Facts
+from common.messages import (
+    CancelAll,
+    InstrumentDefinition,
+    Liquidity,
+    OrderType,
+    OrderUpdated,
+    RejectReason,
+    Side,
+    TimeInForce,
+    TriggerPrice,
+)
+
+
+class VenueOrderState(StrEnum):
+    """Where the venue says an order is; OPEN may be partly filled."""
+
+    OPEN = "OPEN"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    REJECTED = "REJECTED"
+
+
+class VenueOrder(msgspec.Struct, frozen=True):
+    """One order as the venue sees it. label is the client_order_id it was sent with, or anything
+    another client wrote; parent_venue_order_id names the stop order it was born from."""
+
+    venue_order_id: str
+    label: str
+    symbol: str
+    side: Side
+    order_type: OrderType
+    price: Decimal | None
+    quantity: Decimal
+    time_in_force: TimeInForce
+    state: VenueOrderState
+    cum_quantity: Decimal
+    avg_price: Decimal | None
+    created_ns: int
+    updated_ns: int
+    post_only: bool = False
+    reduce_only: bool = False
+    trigger_price: Decimal | None = None
+    trigger: TriggerPrice | None = None
+    text: str = ""  # why it ended
+    parent_venue_order_id: str = ""
+
+
+class VenueFill(msgspec.Struct, frozen=True):
+    exec_id: str
+    venue_order_id: str
+    label: str
+    symbol: str
+    side: Side  # of the own order
+    price: Decimal
+    quantity: Decimal
+    liquidity: Liquidity
+    fee: Decimal
+    fee_currency: str
+    filled_ns: int
+
+
+class CallRefused(msgspec.Struct, frozen=True):
+    """The venue's no. unknown: the outcome is not known, only the order's state can tell."""
+
+    reason: RejectReason
+    text: str
+    field: str = ""
+    code: int = 0
+    unknown: bool = False
+
+
+class SendFrame(msgspec.Struct, frozen=True):
+    frame: bytes
+
+
+class LinkReady(msgspec.Struct, frozen=True):
+    """Logged in, and the venue will tell every order and fill of the account from now on."""
+
+
+class LinkRefused(msgspec.Struct, frozen=True):
+    """The login or the set-up of the link failed; final: the credentials are wrong."""
+
+    text: str
+    final: bool
+
+
+class RateLimited(msgspec.Struct, frozen=True):
+    """The venue's rate limit was broken: be silent until it has recovered."""
+
+    silent_ns: int
+
+
+class Warned(msgspec.Struct, frozen=True):
+    """Something a person should know."""
+
+    text: str
+
+
+class OrderSeen(msgspec.Struct, frozen=True):
+    order: VenueOrder
+
+
+class FillSeen(msgspec.Struct, frozen=True):
+    fill: VenueFill
+
+
+class CallDone(msgspec.Struct, frozen=True):
+    """The answer to a call. complete: a listing was not cut off."""
+
+    context: object
+    refused: CallRefused | None = None
+    orders: list[VenueOrder] = []
+    fills: list[VenueFill] = []
+    positions: dict[str, Decimal] = {}  # by symbol, signed
+    complete: bool = True
+
+
+EntryEvent = (
+    SendFrame | LinkReady | LinkRefused | RateLimited | Warned | OrderSeen | FillSeen | CallDone
+)
+
+
+class VenueCall(msgspec.Struct, frozen=True):
+    """One frame to send; its answer comes back as CallDone with the context it was made with."""
+
+    method: str
+    frame: bytes
+
+
+class OrderEntry(Protocol):
+    """Order entry of one account over one link."""
+
+    next_wake_ns: int | None
+
+    def on_up(self, now_ns: int) -> list[bytes]: ...
+
+    def on_down(self) -> list[object]:
+        """Contexts of the calls that were never answered."""
+        ...
+
+    def on_time(self, now_ns: int) -> list[bytes]: ...
+
+    def is_silent(self, now_ns: int) -> bool: ...
+
+    def parse(self, payload: bytes, now_ns: int) -> list[EntryEvent]:
+        """Raises: VenueProtocolError."""
+        ...
+
+    def place(
+        self, order: OrderUpdated, symbol: str, valid_until_ns: int, reprice: bool, context: object
+    ) -> VenueCall: ...
+
+    def modify(
+        self, order: OrderUpdated, wanted: Facts, valid_until_ns: int, context: object
+    ) -> VenueCall: ...
+
+    def cancel(self, order: OrderUpdated, currency: str, context: object) -> VenueCall: ...
+
+    def cancel_all(self, filters: CancelAll, symbol: str, context: object) -> VenueCall | None:
+        """One call that cancels exactly what the filters say; None if the venue has none."""
+        ...
+
+    def account_calls(self, since_ns: int, context: object) -> list[VenueCall]:
+        """Open orders, recent orders and fills, positions: the state after a (re)connect."""
+        ...
+
+    def order_calls(
+        self, order: OrderUpdated, definition: InstrumentDefinition, context: object
+    ) -> list[VenueCall]:
+        """Everything that could know this order; if all lack it, it does not exist."""
+        ...
+
+    def logout(self) -> bytes: ...
