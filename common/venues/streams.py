@@ -11,8 +11,14 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from common.core import Data
-from common.messages import IndexPrice, InstrumentStatus, Ticker, Trade
+from common.core import Data, HttpCall
+from common.messages import (
+    IndexPrice,
+    InstrumentDefinition,
+    InstrumentStatus,
+    Ticker,
+    Trade,
+)
 
 
 class StreamKind(StrEnum):
@@ -178,3 +184,15 @@ class Feed(Protocol):
     def parse(self, payload: bytes, now_ns: int) -> list[FeedEvent]:
         """Raises VenueProtocolError on bytes the protocol does not allow, and nothing else."""
         ...
+
+
+class PublicReference(Protocol):
+    """What market_data asks the venue over REST. The parsers raise VenueProtocolError."""
+
+    def instruments_call(self, call_id: str) -> HttpCall: ...
+    def parse_instruments(self, body: bytes) -> tuple[list[InstrumentDefinition], list[str]]:
+        """Definitions, and a sentence for each entry that could not be used."""
+        ...
+
+    def book_call(self, call_id: str, instrument: str) -> HttpCall: ...
+    def parse_book(self, body: bytes) -> RestBook: ...
