@@ -7,7 +7,7 @@ that nothing falls between the two. Instruments are named as on the bus ("<venue
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -119,6 +119,10 @@ class AccountFeed(Protocol):
 
     def ask_fills(self, instrument: str, from_ns: int, to_ns: int) -> bytes:
         """A frame that asks for own fills of a time; they come as PositionsChanged."""
+        ...
+
+    def ask_all_fills(self, currencies: Iterable[str], from_ns: int, to_ns: int) -> list[bytes]:
+        """The same for all instruments that settle in one of these."""
         ...
 
     def parse(self, payload: bytes, now_ns: int) -> Sequence[AccountEvent]:

@@ -179,10 +179,8 @@ class PositionServer:
 
     def _ask_missed(self, now_ns: int) -> Commands:
         """After a gap of the link: a fill and its opposite would leave no difference to see."""
-        commands: Commands = []
-        for name in sorted(self.holdings.ledgers):
-            commands += self._link.ask_fills(name, self._lost_at_ns - UPKEEP_NS, now_ns + DAY_NS)
-        return commands
+        since_ns = self._lost_at_ns - UPKEEP_NS
+        return self._link.ask_all_fills(sorted(self.holdings.balances), since_ns, now_ns + DAY_NS)
 
     # --- differences --------------------------------------------------------------------------
 

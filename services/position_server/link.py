@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from common import core as c
 from common.domain.backoff import Backoff
@@ -109,6 +109,13 @@ class AccountLink:
         if not self.is_open:
             return []
         return self._send([self._feed.ask_fills(instrument, from_ns, to_ns)])
+
+    def ask_all_fills(
+        self, currencies: Iterable[str], from_ns: int, to_ns: int
+    ) -> list[c.CoreCommand]:
+        if not self.is_open:
+            return []
+        return self._send(self._feed.ask_all_fills(currencies, from_ns, to_ns))
 
     def answered(self) -> int:
         """When the list that just came was asked for; each list is to be told once."""

@@ -8,7 +8,7 @@ https://docs.deribit.com/api-reference/account-management and /subscriptions, re
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
@@ -125,7 +125,6 @@ def _decoder(kind: type[Decoded]) -> Callable[[msgspec.Raw], Decoded]:
 
 _changes = _decoder(_Changes)
 _trades = _decoder(_Trades)
-_user_trades = _decoder(list[_Trade])
 _positions = _decoder(list[_Position])
 _summary = _decoder(_Summary)
 _summaries = _decoder(_Summaries)
@@ -173,15 +172,14 @@ class AccountFeed:
         ]
 
     def ask_fills(self, instrument: str, from_ns: int, to_ns: int) -> bytes:
-        symbol = instrument.removeprefix(f"{VENUE_NAME}.")
-        params = {
-            "instrument_name": symbol,
-            "start_timestamp": from_ns // NS_PER_MS,
-            "end_timestamp": to_ns // NS_PER_MS,
-            "count": MOST_TRADES,
-            "sorting": "asc",
-        }
-        return self._ask("private/get_user_trades_by_instrument_and_time", params)
+        which = {"instrument_name": instrument.removeprefix(f"{VENUE_NAME}.")}
+        return self._ask_trades("by_instrument", which, from_ns, to_ns)
+
+    def ask_all_fills(self, currencies: Iterable[str], from_ns: int, to_ns: int) -> list[bytes]:
+        return [
+            self._ask_trades("by_currency", {"currency": currency}, from_ns, to_ns)
+            for currency in currencies
+        ]
 
     def parse(self, payload: bytes, now_ns: int) -> list[AccountEvent]:
         events: list[AccountEvent] = []
@@ -201,6 +199,11 @@ class AccountFeed:
     def _ask(self, method: str, params: dict[str, Any]) -> bytes:
         return self._session.request(method, params, _Ask(method))
 
+    def _ask_trades(self, by: str, which: dict[str, Any], from_ns: int, to_ns: int) -> bytes:
+        times = {"start_timestamp": from_ns // NS_PER_MS, "end_timestamp": to_ns // NS_PER_MS}
+        params = which | times | {"count": MOST_TRADES, "sorting": "asc"}
+        return self._ask(f"private/get_user_trades_{by}_and_time", params)
+
     def _on_notification(self, event: Notification) -> list[AccountEvent]:
         if event.channel.startswith("user.changes."):
             changes = _read(_changes, event.data)
@@ -210,9 +213,6 @@ class AccountFeed:
                     [_position_report(position) for position in changes.positions],
                 )
             ]
-        if event.channel.startswith("user.trades."):
-            trades = _read(_user_trades, event.data)
-            return [PositionsChanged([self._fill(trade) for trade in trades], [])]
         if event.channel.startswith("user.portfolio."):
             return [BalanceList([_balance_report(_read(_summary, event.data))])]
         return []
@@ -247,7 +247,8 @@ class AccountFeed:
         if trade.direction not in SIDES or trade.liquidity not in LIQUIDITIES:
             words = f"{trade.direction}, {trade.liquidity}"
             raise VenueProtocolError(VENUE_NAME, "unknown direction or liquidity", words)
-        if _exact(trade.amount) <= 0 or _exact(trade.price) < 0:
+        price, amount = _exact(trade.price), _exact(trade.amount)
+        if amount <= 0 or price < 0:
             raise VenueProtocolError(VENUE_NAME, "a trade without amount or price", trade.trade_id)
         return Fill(
             exec_id=trade.trade_id,
@@ -258,8 +259,8 @@ class AccountFeed:
             account=self._account,
             owner="",
             side=SIDES[trade.direction],
-            last_price=trade.price,
-            last_quantity=trade.amount,
+            last_price=price,
+            last_quantity=amount,
             liquidity=LIQUIDITIES[trade.liquidity],
             fee=_exact(trade.fee),
             fee_currency=trade.fee_currency,
@@ -275,10 +276,10 @@ def _read(decode: Callable[[msgspec.Raw], Decoded], raw: msgspec.Raw) -> Decoded
 
 
 def _exact(value: Decimal) -> Decimal:
-    """A number of usable size; text such as 1e999999 is a Decimal too."""
+    """A number of usable size, "40" for 40.0; text such as 1e999999 is a Decimal too."""
     if not value.is_finite() or abs(value.adjusted()) > 20:
-        raise VenueProtocolError(VENUE_NAME, "a number out of range", str(value))
-    return value
+        raise VenueProtocolError(VENUE_NAME, "a number out of range", str(value)[:40])
+    return Decimal(format(value.normalize(), "f"))
 
 
 def _position_report(position: _Position) -> PositionReport:
