@@ -28,10 +28,10 @@ run: $(STAMP) ## Start the demo desk and watch it; Ctrl-C stops everything
 	@$(BIN)/crossdesk run --config $(CONFIG) --run-dir $(RUN_DIR)
 
 test: $(STAMP) lint types ## Lint, type check, tests (under 10 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
 
 test-long: $(STAMP) lint types ## All tests, the long ones too
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 fmt: $(STAMP) ## Format the code
 	$(BIN)/ruff format .

@@ -121,8 +121,8 @@ def _complaint(names: list[str], beats: Beats, supervisor: Supervisor) -> str:
         else:
             state = states.get(name, {}).get("statename", "not running")
             reason = f"is {state} and silent; last words: {last_line(log)}"
-        parts.append(f"{name} {reason}; log: {log}")
-    return "not healthy: " + "\n".join(parts)
+        parts.append(f"{name} {reason}\n    log: {log}")
+    return "not healthy: " + "\n  and ".join(parts) + "\n  `crossdesk down` stops what runs"
 
 
 def last_line(path: Path) -> str:

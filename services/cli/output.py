@@ -11,14 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+WIDE = 1000
+NOTE = "note"  # the column that may be folded
 GOOD, BAD, DIM = "green", "red", "dim"
 NUMERIC = frozenset({"pid", "cpu %", "rss MB", "uptime"})
 
 
 def console() -> Console:
     """Wide enough when nobody looks, so that lines in files and pipes are not cut."""
-    wide = None if sys.stdout.isatty() else 160
-    return Console(width=wide, highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
 
 
 def print_json(value: Any) -> None:
@@ -31,7 +32,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Iterable
     shown = Table(box=None, pad_edge=False, header_style="bold")
     numbers = NUMERIC | set(right)
     for column in columns:
-        shown.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
+        shown.add_column(
+            column, justify="right" if column in numbers else "left", no_wrap=column != NOTE
+        )
     for row in rows:
         shown.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
     console().print(shown)

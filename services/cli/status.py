@@ -72,7 +72,7 @@ def _row(
         "state": state["statename"] if state else "STOPPED",
         "pid": pid,
         "healthy": beat is not None and beat.state == READY,
-        "health": beat.state if beat else "silent",
+        "health": beat.state if beat else ("silent" if pid else "not running"),
         "text": beat.text if beat else (state["spawnerr"] if state else ""),
         "cpu_percent": _cpu_percent(before, after, seconds),
         "rss_mb": round(after.rss_mb, 1) if after else 0.0,
