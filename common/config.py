@@ -136,6 +136,9 @@ class SimulatorConfig(Config):
     latency_ms: float = 0.0  # added to each answer
     token_life_s: int = 31536000
     heartbeat_grace_s: float = 0.0  # 0: one further interval
+    limit_addresses: bool = False  # rate limits for calls without a login, per address
+    connections_per_address: int = 32
+    notifications_first: bool = False  # what a request caused is sent before its answer
 
 
 class KeyConfig(Config):
