@@ -1,0 +1,452 @@
+"""The private methods of trading: place, edit, cancel, close, and queries of orders and trades."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from common.messages import OrderType, Side, TriggerPrice
+from common.venues.deribit.simulator import objects
+from common.venues.deribit.simulator.calls import (
+    Call,
+    Handler,
+    count_of,
+    trade_filter,
+)
+from common.venues.deribit.simulator.catalog import (
+    NS_PER_MS,
+    Catalog,
+    Identity,
+    kinds,
+    number,
+    order_id,
+    order_number,
+)
+from common.venues.deribit.simulator.envelope import Refused, invalid_params
+from common.venues.deribit.simulator.refusals import fault
+from common.venues.deribit.universe import Listing
+from common.venues.simulation import (
+    HistoryFilter,
+    OrderChanges,
+    OrderFilter,
+    OrderRequest,
+    Placed,
+    SimulatedExchange,
+    SimulatedFill,
+    SimulatedOrder,
+    TradeFilter,
+)
+from common.venues.simulation import Refused as ExchangeRefusal
+
+RECENT_ORDERS_NS = 30 * 60 * 1_000_000_000
+MAX_LABEL = 64
+ORDER_TYPES = {
+    "limit": OrderType.LIMIT,
+    "market": OrderType.MARKET,
+    "market_limit": OrderType.LIMIT,
+    "stop_limit": OrderType.STOP_LIMIT,
+    "take_limit": OrderType.STOP_LIMIT,
+    "stop_market": OrderType.STOP,
+    "take_market": OrderType.STOP,
+}
+LIFETIMES = {text: lifetime for lifetime, text in objects.LIFETIMES.items()}
+TRIGGERS = {text: TriggerPrice(name) for name, text in objects.TRIGGERS.items()}
+STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+# `type` of the cancel_all family and of the open-order queries: order types, take
+TYPE_FILTERS: dict[str, tuple[frozenset[OrderType] | None, bool | None]] = {
+    "all": (None, None),
+    "limit": (frozenset({OrderType.LIMIT}), None),
+    "trigger_all": (STOPS, None),
+    "stop": (STOPS, False),
+    "stop_all": (STOPS, False),
+    "stop_limit": (frozenset({OrderType.STOP_LIMIT}), False),
+    "stop_market": (frozenset({OrderType.STOP}), False),
+    "take": (STOPS, True),
+    "take_all": (STOPS, True),
+    "take_limit": (frozenset({OrderType.STOP_LIMIT}), True),
+    "take_market": (frozenset({OrderType.STOP}), True),
+    "trailing_stop": (frozenset(), None),
+    "trailing_all": (frozenset(), None),
+}
+UNSUPPORTED = ("trigger_offset", "linked_order_type", "otoco_config", "trigger_fill_condition")
+
+
+class OrderMethods:
+    """Handlers by the name of their method."""
+
+    def __init__(self, exchange: SimulatedExchange, catalog: Catalog) -> None:
+        self._exchange, self._catalog = exchange, catalog
+        self.handlers: dict[str, Handler] = {
+            "private/buy": lambda call: self._place(call, Side.BUY),
+            "private/sell": lambda call: self._place(call, Side.SELL),
+            "private/edit": self._edit,
+            "private/edit_by_label": self._edit_by_label,
+            "private/cancel": self._cancel,
+            "private/cancel_by_label": self._cancel_by_label,
+            "private/cancel_all": self._cancel_all,
+            "private/cancel_all_by_currency": self._cancel_all,
+            "private/cancel_all_by_currency_pair": self._cancel_all,
+            "private/cancel_all_by_instrument": self._cancel_all,
+            "private/cancel_all_by_kind_or_type": self._cancel_all_by_kind,
+            "private/close_position": self._close_position,
+            "private/get_open_orders": self._open_orders,
+            "private/get_open_orders_by_currency": self._open_orders,
+            "private/get_open_orders_by_instrument": self._open_orders,
+            "private/get_open_orders_by_label": self._open_orders,
+            "private/get_order_state": self._order_state,
+            "private/get_order_state_by_label": self._order_state_by_label,
+            "private/get_order_history_by_currency": self._order_history,
+            "private/get_order_history_by_instrument": self._order_history,
+            "private/get_user_trades_by_currency": self._user_trades,
+            "private/get_user_trades_by_currency_and_time": self._user_trades,
+            "private/get_user_trades_by_instrument": self._user_trades,
+            "private/get_user_trades_by_instrument_and_time": self._user_trades,
+            "private/get_user_trades_by_order": self._trades_of_order,
+            "private/get_order_margin_by_ids": self._order_margins,
+            "private/get_margins": self._margins,
+        }
+
+    # --- objects -----------------------------------------------------------------------------
+
+    def order_object(self, order: SimulatedOrder, owner: Identity) -> dict[str, Any]:
+        stop: SimulatedOrder | None = None
+        if order.trigger_order is not None:
+            found = self._exchange.order(order.account, order.trigger_order)
+            stop = None if isinstance(found, ExchangeRefusal) else found
+        return objects.order(order, self._catalog.listing(order.symbol), owner.user_id, stop)
+
+    def trade_object(self, fill: SimulatedFill, owner: Identity) -> dict[str, Any]:
+        return objects.user_trade(fill, self._catalog.listing(fill.symbol), owner.user_id)
+
+    def _placed(self, call: Call, placed: Placed | ExchangeRefusal, symbol: str) -> dict[str, Any]:
+        if isinstance(placed, ExchangeRefusal):
+            status = self._catalog.status(symbol) if symbol else None
+            raise fault(placed, status)
+        return {
+            "order": self.order_object(placed.order, call.owner),
+            "trades": [self.trade_object(fill, call.owner) for fill in placed.fills],
+        }
+
+    # --- placing -----------------------------------------------------------------------------
+
+    def _place(self, call: Call, side: Side) -> dict[str, Any]:
+        params = call.params
+        listing = self._catalog.listing(params["instrument_name"])
+        type_name = params.get("type", "limit")
+        _refuse_unsupported(params, type_name, listing)
+        request = OrderRequest(
+            symbol=listing.definition.symbol,
+            side=side,
+            quantity=_amount(params, listing, required=True) or Decimal(0),
+            order_type=ORDER_TYPES[type_name],
+            price=self._price(params, type_name, listing, side),
+            time_in_force=LIFETIMES[params.get("time_in_force", "good_til_cancelled")],
+            post_only=params.get("post_only", False),
+            reject_post_only=params.get("reject_post_only", False),
+            reduce_only=params.get("reduce_only", False),
+            trigger=_trigger(params, ORDER_TYPES[type_name]),
+            trigger_price=params.get("trigger_price"),
+            take=type_name.startswith("take"),
+            label=_label(params),
+            session=call.session,
+            valid_until_ns=_valid_until_ns(params),
+        )
+        placed = self._exchange.place(call.account, request, call.now_ns)
+        return self._placed(call, placed, listing.definition.symbol)
+
+    def _price(
+        self, params: dict[str, Any], type_name: str, listing: Listing, side: Side
+    ) -> Decimal | None:
+        if type_name == "market_limit":
+            return self._best_price(listing, side)
+        if type_name in ("market", "stop_market", "take_market"):
+            return None  # the venue ignores a price here
+        price: Decimal | None = params.get("price")
+        if price is None:
+            raise invalid_params("price", "required")
+        return price
+
+    def _best_price(self, listing: Listing, side: Side) -> Decimal:
+        """A market_limit order trades at the best price and rests there."""
+        book = self._exchange.book(listing.definition.symbol, 1)
+        levels = [] if book is None else book.asks if side is Side.BUY else book.bids
+        if not levels:
+            raise Refused(11030, "other_reject no_liquidity")
+        return Decimal(repr(levels[0][0]))
+
+    def _edit(self, call: Call) -> dict[str, Any]:
+        order = self._own_order(call)
+        listing = self._catalog.listing(order.symbol)
+        changes = _changes(call.params, listing)
+        placed = self._exchange.edit(call.account, order.number, changes, call.now_ns)
+        return self._placed(call, placed, order.symbol)
+
+    def _edit_by_label(self, call: Call) -> dict[str, Any]:
+        symbol, label = call.params["instrument_name"], call.params["label"]
+        changes = _changes(call.params, self._catalog.listing(symbol))
+        placed = self._exchange.edit_by_label(call.account, symbol, label, changes, call.now_ns)
+        return self._placed(call, placed, symbol)
+
+    def _close_position(self, call: Call) -> dict[str, Any]:
+        symbol, price = call.params["instrument_name"], call.params.get("price")
+        self._catalog.listing(symbol)
+        if call.params["type"] == "market":
+            price = None
+        elif price is None:
+            raise invalid_params("price", "required")
+        placed = self._exchange.close_position(
+            call.account, symbol, price, call.session, call.now_ns
+        )
+        return self._placed(call, placed, symbol)
+
+    # --- cancelling --------------------------------------------------------------------------
+
+    def _cancel(self, call: Call) -> dict[str, Any]:
+        order = self._own_order(call)
+        cancelled = self._exchange.cancel(call.account, order.number, call.now_ns)
+        if isinstance(cancelled, ExchangeRefusal):
+            raise fault(cancelled)
+        return self.order_object(cancelled, call.owner)
+
+    def _cancel_by_label(self, call: Call) -> int:
+        currency = self._catalog.currency(call.params.get("currency"))
+        which = OrderFilter(label=call.params["label"], currency=currency)
+        return len(self._exchange.cancel_matching(call.account, which, call.now_ns))
+
+    def _cancel_all(self, call: Call) -> Any:
+        which = self._order_filter(call)
+        return self._cancelled(call, self._matching(call, which))
+
+    def _cancel_all_by_kind(self, call: Call) -> Any:
+        cancelled = []
+        for currency in dict.fromkeys(call.params["currency"]):
+            params = call.params | {"currency": currency}
+            which = self._order_filter(Call(call.method, params, call.now_ns, call.identity))
+            cancelled.extend(self._matching(call, which))
+        return self._cancelled(call, cancelled)
+
+    def _matching(self, call: Call, which: OrderFilter) -> list[SimulatedOrder]:
+        return self._exchange.cancel_matching(call.account, which, call.now_ns)
+
+    def _cancelled(self, call: Call, cancelled: list[SimulatedOrder]) -> Any:
+        """The number of orders; with `detailed` the orders, grouped by instrument."""
+        if not call.params.get("detailed", False):
+            return len(cancelled)
+        groups: dict[str, list[dict[str, Any]]] = {}
+        for order in cancelled:
+            groups.setdefault(order.symbol, []).append(self.order_object(order, call.owner))
+        return [
+            {
+                "currency": self._catalog.listing(symbol).definition.settlement,
+                "instrument_name": symbol,
+                "type": "trigger" if "trigger" in orders[0] else "limit",
+                "result": orders,
+            }
+            for symbol, orders in groups.items()
+        ]
+
+    def _order_filter(self, call: Call) -> OrderFilter:
+        params = call.params
+        symbol = params.get("instrument_name")
+        if symbol is not None:
+            self._catalog.listing(symbol)
+        order_types, take = TYPE_FILTERS[params.get("type", "all")]
+        pair = params.get("currency_pair")
+        if pair is not None and pair not in self._exchange.index_names():
+            raise invalid_params("currency_pair", "invalid currency_pair")
+        return OrderFilter(
+            symbol=symbol,
+            kinds=kinds(params.get("kind")),
+            currency=self._catalog.currency(params.get("currency")),
+            index=pair,
+            order_types=order_types,
+            take=take,
+            label=params.get("label"),
+        )
+
+    # --- queries -----------------------------------------------------------------------------
+
+    def _own_order(self, call: Call) -> SimulatedOrder:
+        """The order that `order_id` names, whatever its state."""
+        text = call.params["order_id"]
+        order = self._exchange.order(call.account, order_number(text))
+        if isinstance(order, ExchangeRefusal):
+            raise fault(order)
+        if order_id(order, self._catalog.listing(order.symbol).definition.settlement) != text:
+            raise Refused(10004, "order_not_found")
+        return order
+
+    def _open_orders(self, call: Call) -> list[dict[str, Any]]:
+        orders = self._exchange.open_orders(call.account, self._order_filter(call))
+        return [self.order_object(order, call.owner) for order in orders]
+
+    def _order_state(self, call: Call) -> dict[str, Any]:
+        return self.order_object(self._own_order(call), call.owner)
+
+    def _order_state_by_label(self, call: Call) -> list[dict[str, Any]]:
+        """The open ones and those closed lately."""
+        label, currency = call.params.get("label"), call.params["currency"]
+        which = self._order_filter(call)
+        history = HistoryFilter(
+            currency=self._catalog.currency(currency),
+            include_unfilled=True,
+            from_ns=call.now_ns - RECENT_ORDERS_NS,
+            count=1000,
+        )
+        closed = self._exchange.order_history(call.account, history)
+        found = [
+            *self._exchange.open_orders(call.account, which),
+            *(order for order in closed if label is None or order.label == label),
+        ]
+        return [self.order_object(order, call.owner) for order in found]
+
+    def _order_history(self, call: Call) -> Any:
+        params = call.params
+        offset = _offset(params)
+        symbol = params.get("instrument_name")
+        if symbol is not None:
+            self._catalog.listing(symbol)
+        count = count_of(call, 20)
+        history = HistoryFilter(
+            symbol=symbol,
+            kinds=kinds(params.get("kind")),
+            currency=self._catalog.currency(params.get("currency")),
+            include_unfilled=params.get("include_unfilled", False),
+            from_ns=None if params.get("historical") else call.now_ns - RECENT_ORDERS_NS,
+            offset=offset,
+            count=count,
+        )
+        found = [
+            self.order_object(order, call.owner)
+            for order in self._exchange.order_history(call.account, history)
+        ]
+        if not params.get("with_continuation", False):
+            return found
+        more = len(found) == count
+        return {"orders": found, "continuation": str(offset + count) if more else None}
+
+    def _user_trades(self, call: Call) -> dict[str, Any]:
+        page = self._exchange.fills(call.account, trade_filter(call, self._catalog))
+        trades = [self.trade_object(fill, call.owner) for fill in page.fills]
+        return {"trades": trades, "has_more": page.has_more}
+
+    def _trades_of_order(self, call: Call) -> list[dict[str, Any]]:
+        number_of_order = self._own_order(call).number
+        ascending = call.params.get("sorting") == "asc"
+        which = TradeFilter(order_number=number_of_order, count=1000, ascending=ascending)
+        page = self._exchange.fills(call.account, which)
+        return [self.trade_object(fill, call.owner) for fill in page.fills]
+
+    def _order_margins(self, call: Call) -> list[dict[str, Any]]:
+        found = []
+        for text in call.params["ids"]:
+            margin = self._exchange.order_margin(call.account, order_number(text))
+            order = self._exchange.order(call.account, order_number(text))
+            if margin is None or isinstance(order, ExchangeRefusal):
+                continue
+            currency = self._catalog.listing(order.symbol).definition.settlement
+            found.append(
+                {
+                    "order_id": text,
+                    "initial_margin": number(margin),
+                    "initial_margin_currency": currency,
+                }
+            )
+        return found
+
+    def _margins(self, call: Call) -> dict[str, float]:
+        symbol = call.params["instrument_name"]
+        self._catalog.listing(symbol)
+        amount, price = call.params["amount"], call.params["price"]
+        if amount <= 0:
+            raise invalid_params("amount", "must be positive")
+        if price <= 0:
+            raise invalid_params("price", "must be positive")
+        margins = self._exchange.margins(call.account, symbol, amount, price)
+        return {
+            "buy": number(margins.buy),
+            "sell": number(margins.sell),
+            "min_price": number(margins.min_price),
+            "max_price": number(margins.max_price),
+        }
+
+
+def _refuse_unsupported(params: dict[str, Any], type_name: str, listing: Listing) -> None:
+    """What the venue offers and the simulator does not is refused, never half done."""
+    if type_name == "trailing_stop" or any(name in params for name in UNSUPPORTED):
+        raise Refused(10033, "not_implemented")
+    if "advanced" in params:
+        if listing.definition.strike is None:
+            raise Refused(11038, "no_adv_for_futures")
+        raise Refused(10033, "not_implemented")
+    if params.get("mmp", False):
+        raise Refused(13040, "mmp_required")
+    shown = params.get("display_amount", params.get("max_show"))
+    if shown is not None and shown < _amount(params, listing, required=True):
+        raise Refused(10033, "not_implemented")
+
+
+def _amount(params: dict[str, Any], listing: Listing, *, required: bool) -> Decimal | None:
+    """amount, or contracts times the contract size; both must agree."""
+    amount: Decimal | None = params.get("amount")
+    contracts: Decimal | None = params.get("contracts")
+    if contracts is not None:
+        in_units = contracts * listing.definition.contract_size
+        if amount is not None and amount != in_units:
+            raise invalid_params("contracts", "does not agree with amount")
+        amount = in_units
+    if amount is None:
+        if required:
+            raise invalid_params("amount", "required")
+        return None
+    if amount <= 0:
+        raise invalid_params("amount", "must be positive")
+    return amount
+
+
+def _trigger(params: dict[str, Any], order_type: OrderType) -> TriggerPrice | None:
+    if order_type not in STOPS:
+        return None
+    for name in ("trigger", "trigger_price"):
+        if name not in params:
+            raise invalid_params(name, "required")
+    return TRIGGERS[params["trigger"]]
+
+
+def _label(params: dict[str, Any]) -> str:
+    label: str = params.get("label", "")
+    if len(label) > MAX_LABEL:
+        raise invalid_params("label", f"at most {MAX_LABEL} characters")
+    return label
+
+
+def _valid_until_ns(params: dict[str, Any]) -> int | None:
+    value: int | None = params.get("valid_until")
+    return None if value is None else value * NS_PER_MS
+
+
+def _offset(params: dict[str, Any]) -> int:
+    """offset, or the continuation of the page before."""
+    text = params.get("continuation")
+    if text is not None:
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise invalid_params("continuation", "invalid continuation")
+        return int(text)
+    offset: int = params.get("offset", 0)
+    if offset < 0:
+        raise invalid_params("offset", "must not be negative")
+    return offset
+
+
+def _changes(params: dict[str, Any], listing: Listing) -> OrderChanges:
+    if "advanced" in params or "trigger_offset" in params:
+        raise Refused(11041, "not_adv_order")
+    return OrderChanges(
+        price=params.get("price"),
+        quantity=_amount(params, listing, required=False),
+        trigger_price=params.get("trigger_price"),
+        post_only=params.get("post_only"),
+        reject_post_only=params.get("reject_post_only"),
+        reduce_only=params.get("reduce_only"),
+        valid_until_ns=_valid_until_ns(params),
+    )

@@ -1,0 +1,272 @@
+"""The simulated venue: bytes and requests in, bytes out; no socket, no clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from common.config import SimulatorConfig
+from common.venues.deribit.simulator import envelope
+from common.venues.deribit.simulator.access import Access, Grant, unauthorized
+from common.venues.deribit.simulator.accounts import AccountMethods
+from common.venues.deribit.simulator.calls import Call, Handler
+from common.venues.deribit.simulator.catalog import Catalog, Identity
+from common.venues.deribit.simulator.channels import Channels
+from common.venues.deribit.simulator.connection import Connection
+from common.venues.deribit.simulator.envelope import Refused, Request
+from common.venues.deribit.simulator.hub import Hub
+from common.venues.deribit.simulator.limits import Limits
+from common.venues.deribit.simulator.methods import METHODS, WEBSOCKET_ONLY, Method
+from common.venues.deribit.simulator.orders import OrderMethods
+from common.venues.deribit.simulator.parameters import check
+from common.venues.deribit.simulator.public import PublicMethods
+from common.venues.deribit.simulator.sessions import SessionCall, SessionMethods
+from common.venues.serving import (
+    CloseConnection,
+    HttpAnswer,
+    HttpRequest,
+    IndexAt,
+    Output,
+    SendFrame,
+)
+from common.venues.simulation import SimulatedExchange
+
+FIRST_USER_ID = 1001
+SESSIONS_PER_KEY = 16
+NORMAL, POLICY = 1000, 1008
+UNAUTHENTICATED = "address "  # prefix of the rate-limit subject of who is not logged in
+
+
+class _Outcome(msgspec.Struct):
+    """What a request came to: an answer (None after logout), and how the session ends, if so."""
+
+    payload: bytes | None
+    status: int = 200
+    end: str = ""
+
+
+class Simulator:
+    """Deribit API v2 over one simulated exchange."""
+
+    websocket_paths = ("/ws/api/v2", "/den/ws")
+    http_prefixes = ("/api/v2",)
+
+    def __init__(
+        self, config: SimulatorConfig, exchange: SimulatedExchange, index_at: IndexAt, now_ns: int
+    ) -> None:
+        self._config, self._exchange = config, exchange
+        self._access = Access(config.accounts, config.token_life_s, config.seed)
+        self._limits = Limits()
+        self._connections: dict[int, Connection] = {}
+        self._catalog = Catalog(config, exchange, index_at, now_ns)
+        self._accounts = {
+            account.client_id: Identity(account.client_id, FIRST_USER_ID + place)
+            for place, account in enumerate(config.accounts)
+        }
+        limited = {account.client_id: account.limited for account in config.accounts}
+        orders = OrderMethods(exchange, self._catalog)
+        accounts = AccountMethods(exchange, self._catalog, limited)
+        self._hub = Hub(exchange, Channels(exchange, self._catalog, orders, accounts))
+        self._sessions = SessionMethods(self._access, self._hub, self._accounts)
+        self._handlers: dict[str, Handler] = (
+            PublicMethods(exchange, self._catalog).handlers | orders.handlers | accounts.handlers
+        )
+
+    # --- connections -------------------------------------------------------------------------
+
+    def open(self, connection: int, address: str, now_ns: int) -> bool:
+        held = sum(1 for other in self._connections.values() if other.address == address)
+        if held >= self._config.connections_per_address:
+            return False
+        self._connections[connection] = Connection(connection, address, now_ns)
+        return True
+
+    def receive(self, connection: int, payload: bytes, now_ns: int) -> list[Output]:
+        """One text frame; the answer comes before what it caused, unless configured otherwise."""
+        link = self._connections.get(connection)
+        if link is None or link.logged_out:
+            return []
+        link.hear(now_ns)
+        before = self._pump(now_ns)
+        joined: list[Any] = []
+        outcome = self._serve_frame(link, payload, joined, now_ns)
+        answer: list[Output] = []
+        if outcome.payload is not None:
+            answer.append(SendFrame((connection,), outcome.payload))
+        caused = self._pump(now_ns)
+        if self._config.notifications_first:
+            outputs = before + caused + answer
+        else:
+            outputs = before + answer + caused
+        for stream in joined:
+            outputs.extend(self._hub.welcome(connection, stream, now_ns))
+        if outcome.end:
+            outputs.append(CloseConnection(connection, NORMAL, outcome.end))
+        outputs.extend(self._drop_oldest_sessions(link))
+        return outputs
+
+    def closed(self, connection: int, now_ns: int) -> list[Output]:
+        link = self._connections.pop(connection, None)
+        if link is None:
+            return []
+        self._hub.drop(connection)
+        self._access.forget_connection(connection)
+        if link.cancel_on_disconnect and link.grant is not None and not link.logged_out:
+            self._exchange.disconnect(link.grant.client_id, link.session, now_ns)
+        return self._pump(now_ns)
+
+    def on_time(self, now_ns: int) -> list[Output]:
+        self._catalog.update(now_ns)
+        outputs = self._pump(now_ns)
+        grace_ns = int(self._config.heartbeat_grace_s * 1e9)
+        for link in self._connections.values():
+            frames, reason = link.beat(grace_ns, now_ns)
+            outputs.extend(SendFrame((link.number,), frame) for frame in frames)
+            if reason:
+                outputs.append(CloseConnection(link.number, POLICY, reason))
+        return outputs
+
+    def _pump(self, now_ns: int) -> list[Output]:
+        self._hub.route(self._exchange.drain())
+        return self._hub.flush(now_ns)
+
+    def _drop_oldest_sessions(self, link: Connection) -> list[Output]:
+        """One session too many of a limited key ends the oldest, as at the venue."""
+        if link.grant is None or not self._access.is_limited(link.grant.client_id):
+            return []
+        client_id = link.grant.client_id
+        held = [
+            other
+            for other in self._connections.values()
+            if other.grant is not None and other.grant.client_id == client_id
+        ]
+        held.sort(key=lambda other: (other.logged_in_ns, other.number))
+        return [
+            CloseConnection(other.number, POLICY, "too_many_sessions")
+            for other in held[: max(0, len(held) - SESSIONS_PER_KEY)]
+        ]
+
+    # --- requests ----------------------------------------------------------------------------
+
+    def _serve_frame(
+        self, link: Connection, payload: bytes, joined: list[Any], now_ns: int
+    ) -> _Outcome:
+        request: Request | None = None
+        try:
+            request = envelope.parse(payload)
+            grant = self._grant_of(link, request, now_ns)
+            result = self._run(request, link, grant, link.address, joined, now_ns)
+        except Refused as refused:
+            ident = envelope.request_id(payload) if request is None else request.id
+            return _failed(ident, refused, now_ns)
+        if link.logged_out:
+            return _Outcome(None, end="logout")
+        return _Outcome(envelope.answer(request.id, result, now_ns, now_ns))
+
+    def http(self, request: HttpRequest, now_ns: int) -> tuple[HttpAnswer, list[Output]]:
+        before = self._pump(now_ns)
+        outcome = self._serve_http(request, now_ns)
+        outputs = before + self._pump(now_ns)
+        return HttpAnswer(outcome.status, outcome.payload or b""), outputs
+
+    def _serve_http(self, http: HttpRequest, now_ns: int) -> _Outcome:
+        ident: int | str | msgspec.UnsetType = msgspec.UNSET
+        try:
+            if http.method == "POST":
+                ident = envelope.request_id(http.body)
+            request = self._parse_http(http)
+            ident = request.id
+            header = http.headers.get("authorization", "")
+            grant = self._access.by_header(header, http.method, http.uri, http.body, now_ns)
+            if grant is None and "access_token" in request.params:
+                grant = self._by_token(request, None, now_ns)
+            result = self._run(request, None, grant, http.address, [], now_ns)
+        except Refused as refused:
+            return _failed(ident, refused, now_ns)
+        return _Outcome(envelope.answer(ident, result, now_ns, now_ns))
+
+    def _parse_http(self, http: HttpRequest) -> Request:
+        path, _, query = http.uri.partition("?")
+        prefix = next((p for p in self.http_prefixes if path.startswith(p)), "")
+        method = path[len(prefix) :].strip("/")
+        if http.method == "GET":
+            return envelope.parse_query(method, query, http.body)
+        kind = http.headers.get("content-type", "application/json").partition(";")[0].strip()
+        if kind != "application/json":
+            raise Refused(13018, "invalid_content_type")
+        request = envelope.parse(http.body)
+        if method and request.method != method:
+            raise envelope.invalid_params("method", "does not agree with the path")
+        return request
+
+    def _by_token(self, request: Request, connection: int | None, now_ns: int) -> Grant:
+        token = request.params["access_token"]
+        if not isinstance(token, str):
+            raise envelope.invalid_params("access_token", "must be a string")
+        return self._access.by_token(token, connection, now_ns)
+
+    def _grant_of(self, link: Connection, request: Request, now_ns: int) -> Grant | None:
+        """A token in the request wins over the connection's login; an expired login is none."""
+        if "access_token" in request.params:
+            return self._by_token(request, link.number, now_ns)
+        if link.grant is not None and link.grant.expires_ms <= now_ns // 1_000_000:
+            if request.method.startswith("private/"):
+                raise unauthorized("token_expired")
+            return None
+        return link.grant
+
+    def _run(
+        self,
+        request: Request,
+        link: Connection | None,
+        grant: Grant | None,
+        address: str,
+        joined: list[Any],
+        now_ns: int,
+    ) -> Any:
+        """One request, from its price in credits to its result."""
+        self._pay(request.method, grant, address, now_ns)
+        method = METHODS.get(request.method)
+        if method is None:
+            raise Refused(envelope.UNKNOWN_METHOD, "Method not found")
+        if link is None and request.method in WEBSOCKET_ONLY:
+            raise Refused(10030, "must_be_websocket_request")
+        _check_scope(method, grant)
+        params = check(method.parameters, request)
+        session_handler = self._sessions.handlers.get(method.name)
+        if session_handler is not None:
+            call = SessionCall(method.name, params, link, grant, now_ns)
+            result = session_handler(call)
+            joined.extend(call.joined)
+            return result
+        identity = None if grant is None else self._accounts[grant.client_id]
+        session = "" if link is None else link.session
+        return self._handlers[method.name](Call(method.name, params, now_ns, identity, session))
+
+    def _pay(self, method: str, grant: Grant | None, address: str, now_ns: int) -> None:
+        if grant is not None:
+            if not self._access.is_limited(grant.client_id):
+                return
+            subject = grant.client_id
+        elif self._config.limit_addresses:
+            subject = UNAUTHENTICATED + address
+        else:
+            return
+        if not self._limits.take(subject, method, now_ns):
+            raise Refused(10028, "too_many_requests")
+
+
+def _check_scope(method: Method, grant: Grant | None) -> None:
+    if not method.is_private:
+        return
+    if grant is None:
+        raise unauthorized()
+    if not grant.allows(method.scope):
+        raise Refused(13403, "scope_exceeded", reason=f"needs {method.scope}")
+
+
+def _failed(ident: int | str | msgspec.UnsetType, refused: Refused, now_ns: int) -> _Outcome:
+    payload = envelope.failure(ident, refused, now_ns, now_ns)
+    end = "too_many_requests" if refused.code == 10028 else ""
+    return _Outcome(payload, envelope.http_status(refused), end)
