@@ -199,15 +199,23 @@ def option_quote(
       option's value and of |one day's theta| * min(1, days to expiry).
     """
     greeks = black76_greeks(is_call, forward, strike, years, volatility)
-    decay = abs(greeks.theta) / YEAR_DAYS * min(1.0, years * YEAR_DAYS)
     return OptionQuote(
         mark_price=greeks.price / forward if inverse else greeks.price,
         delta=greeks.delta,
         gamma=greeks.gamma,
         vega=greeks.vega / 100,
-        theta=-min(greeks.price, decay),
+        theta=quoted_theta(greeks.theta, years, greeks.price),
         rho=greeks.rho / 100,
     )
+
+
+def quoted_theta(theta: float, years: float, value: float) -> float:
+    """One day's decay, or what is left of it before expiry, but never more than the value itself.
+
+    Venues take their published mark for `value`: with marks recorded to a few digits the rule gives
+    their theta to 0.024 USD, with recomputed marks to 0.046 USD (a chain of 2020).
+    """
+    return -min(value, abs(theta) / YEAR_DAYS * min(1.0, years * YEAR_DAYS))
 
 
 # --- numpy twins -----------------------------------------------------------------------------
