@@ -1,24 +1,12 @@
-"""A whole desk, started as a user starts it, on free ports in a directory of its own."""
+"""The fixture `desk`: one whole desk for all tests of a session."""
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-CHECKOUT = Path(__file__).parents[2]
-DEMO = CHECKOUT / "config" / "demo.yaml"
-HOST = "127.0.0.1"
+from tests.e2e.desk import Desk, prepare, running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,117 +14,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "desk" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("desk"))
-
-
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-@dataclass
-class Desk:
-    """A desk: where it is, and how to talk to it."""
-
-    directory: Path
-    config_path: Path
-    gateway_port: int
-    venue_port: int
-    environment: dict[str, str]
-
-    @property
-    def run_dir(self) -> Path:
-        return self.directory / "run"
-
-    @property
-    def gateway_url(self) -> str:
-        return f"http://{HOST}:{self.gateway_port}"
-
-    @property
-    def websocket_url(self) -> str:
-        return f"ws://{HOST}:{self.gateway_port}/ws"
-
-    @property
-    def venue_url(self) -> str:
-        """The simulated exchange."""
-        return f"http://{HOST}:{self.venue_port}"
-
-    def cli(self, *arguments: str, timeout_s: float = 90) -> Result:
-        """Run `crossdesk` for this desk."""
-        command = [sys.executable, "-m", "services.cli", *arguments]
-        command += ["--run-dir", str(self.run_dir)]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            env=self.environment,
-            cwd=CHECKOUT,
-        )
-        return Result(done.returncode, done.stdout, done.stderr)
-
-    def up(self) -> Result:
-        return self.cli("up", "--config", str(self.config_path))
-
-    def processes(self) -> list[int]:
-        """The pids of everything that runs for this desk, supervisord too."""
-        found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = path.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if any(word.startswith(os.fsencode(self.run_dir)) for word in words):
-                found.append(int(path.parent.name))
-        return found
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for found in sockets:
-            found.bind((HOST, 0))
-        return [found.getsockname()[1] for found in sockets]
-
-
-def demo_on(gateway_port: int, venue_port: int) -> dict[str, Any]:
-    """The demo configuration with its ports moved, and limits that do not slow tests down."""
-    config = yaml.safe_load(DEMO.read_text())
-    config["gateway"] |= {"port": gateway_port, "messages_per_second": 1000}
-    config["simulators"][0]["port"] = venue_port
-    venue = config["venues"]["deribit"]
-    venue["websocket_url"] = f"ws://{HOST}:{venue_port}/ws/api/v2"
-    venue["http_url"] = f"http://{HOST}:{venue_port}/api/v2"
-    return dict(config)
-
-
-def prepare(directory: Path) -> Desk:
-    """A desk that is configured and not started."""
-    directory.mkdir(parents=True, exist_ok=True)
-    gateway_port, venue_port = free_ports(2)
-    config_path = directory / "desk.yaml"
-    config_path.write_text(yaml.safe_dump(demo_on(gateway_port, venue_port)))
-    unwanted = ("CROSSDESK_", "DERIBIT_", "LOG_LEVEL", "PYTEST_")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
-    return Desk(directory, config_path, gateway_port, venue_port, environment)
-
-
-@contextmanager
-def running(desk: Desk) -> Iterator[Desk]:
-    """The desk between `up` and `down`; nothing of it may run afterwards."""
-    try:
-        up = desk.up()
-        assert up.code == 0, up.err + desk.cli("logs", "-n", "5").out
-        yield desk
-    finally:
-        down = desk.cli("down")
-    assert down.code == 0, down.err
-    assert desk.processes() == []
 
 
 @pytest.fixture(scope="session")
