@@ -13,7 +13,7 @@ business "no" is a `Refused`, never an exception.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -624,6 +624,14 @@ class FlowOrder(Data):
 class SimulatedMarket(Protocol):
     """Prices and synthetic traders; every answer is a pure function of its arguments and a seed."""
 
+    def add(self, definitions: Iterable[InstrumentDefinition]) -> None:
+        """Trade these too; futures before the options on them. Known ones are left alone."""
+        ...
+
+    def set_awake(self, symbol: str, awake: bool) -> None:
+        """A book begins or ceases to be kept: the cap on updates is shared among those kept."""
+        ...
+
     def index_names(self) -> Sequence[str]: ...
 
     def index_price(self, name: str, now_ns: int) -> float: ...
@@ -646,6 +654,11 @@ class SimulatedMarket(Protocol):
 
     def seed_book(self, symbol: str, now_ns: int) -> Sequence[FlowOrder]:
         """The resting orders (PLACE) of a book that is made on demand."""
+        ...
+
+    def best_quote(self, symbol: str, now_ns: int) -> tuple[float, float, float, float]:
+        """Best bid, its quantity, best ask, its quantity of what seed_book makes, but cheaper:
+        for tickers of books that sleep."""
         ...
 
     def orders_between(self, symbol: str, from_ns: int, to_ns: int) -> Sequence[FlowOrder]:

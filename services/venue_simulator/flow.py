@@ -53,7 +53,7 @@ class Stream:
     """The synthetic orders of one instrument, in order of time.
 
     prices_over: fair prices at int64[n] moments. trend_over: what the take's side follows, a price
-    of the underlying. activity_at: how busy it is.
+    of the underlying. activity_at: how busy it is. intensity: what all rates are scaled by.
     """
 
     def __init__(
@@ -63,29 +63,29 @@ class Stream:
         prices_over: PricesOver,
         trend_over: PricesOver,
         activity_at: Callable[[int], float],
+        intensity: float = 1.0,
     ) -> None:
         self._seed = seed
         self._shape = shape
         self._prices_over, self._trend_over = prices_over, trend_over
         self._activity_at = activity_at
         self._shift_ns = seed % (CELL_MAX_S * SECOND_NS)
-        self.set_intensity(1.0)
-
-    def set_intensity(self, intensity: float) -> None:
-        """Scale all rates from now on."""
         self._intensity = intensity
-        acts = self.updates_per_second(intensity)
-        self.cell_ns = cell_seconds(acts) * SECOND_NS
+        self.cell_ns = cell_seconds(self.updates_per_second() * intensity) * SECOND_NS
         self._number = -1
         self._times: list[int] = []
         self._orders: list[FlowOrder] = []
         self._quiet_from = self._quiet_to = 0
 
-    def updates_per_second(self, intensity: float = 1.0) -> float:
-        """Orders that come in a second, on average; each is about one change of the book."""
+    def set_intensity(self, intensity: float) -> None:
+        """Scale all rates, from the next cell on."""
+        self._intensity = intensity
+
+    def updates_per_second(self) -> float:
+        """Orders in a second on average, at intensity 1; each is about one change of the book."""
         profile = self._shape.profile
         takes = profile.takes * (1.0 + 2.0 * REFILLS)
-        return intensity * (2.0 * profile.quotes + takes + profile.cancels)
+        return 2.0 * profile.quotes + takes + profile.cancels
 
     def between(self, from_ns: int, to_ns: int) -> Sequence[FlowOrder]:
         """What happens in (from_ns, to_ns]."""

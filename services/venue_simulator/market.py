@@ -7,7 +7,7 @@ updates leaves; what is kept is only what was worked out last.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 SPOT_PREMIUM = 0.2  # spot follows its index closer than a perpetual does
-INTENSITY_STEP = 1.1  # rates change in steps, so that streams are not remade for every new book
+INTENSITY_STEP = 1.1  # rates change in steps
 YEAR_NS = 365 * 86_400_000_000_000
 DAY_NS = 86_400_000_000_000
 
@@ -66,6 +66,8 @@ class Market:
         self._surfaces: dict[str, Surface] = {}
         self._indexes: set[str] = set()
         self._intensity = config.activity
+        self._natural = 0.0
+        self._awake: set[str] = set()
 
     def add(self, definitions: Iterable[InstrumentDefinition]) -> None:
         """Trade these too; futures come before the options on them. Known ones are left alone."""
@@ -77,6 +79,7 @@ class Market:
         """Drop what expired a day ago."""
         for symbol, traded in list(self._traded.items()):
             if (traded.definition.expiration_ns or now_ns) < now_ns - DAY_NS:
+                self.set_awake(symbol, False)
                 del self._traded[symbol]
         for key in [key for key in self._chains if key[1] < now_ns - DAY_NS]:
             del self._chains[key]
@@ -127,17 +130,19 @@ class Market:
     def orders_between(self, symbol: str, from_ns: int, to_ns: int) -> Sequence[FlowOrder]:
         return self._of(symbol).stream.between(from_ns, to_ns)
 
-    def share_updates(self, symbols: Collection[str]) -> None:
-        """The books of these are awake: scale all rates so that together they keep the cap."""
-        natural = sum(self._of(symbol).stream.updates_per_second() for symbol in symbols)
-        intensity = self._activity
-        while natural * intensity > self._cap:
-            intensity /= INTENSITY_STEP
-        if intensity == self._intensity:
+    def set_awake(self, symbol: str, awake: bool) -> None:
+        if awake == (symbol in self._awake):
             return
-        self._intensity = intensity
-        for traded in self._traded.values():
-            traded.stream.set_intensity(intensity)
+        rate = self._of(symbol).stream.updates_per_second()
+        (self._awake.add if awake else self._awake.discard)(symbol)
+        self._natural += rate if awake else -rate
+        intensity = self._activity
+        while self._natural * intensity > self._cap:
+            intensity /= INTENSITY_STEP
+        if intensity != self._intensity:
+            self._intensity = intensity
+            for traded in self._traded.values():
+                traded.stream.set_intensity(intensity)
 
     # one instrument
 
@@ -166,6 +171,7 @@ class Market:
             prices_over,
             lambda times_ns: self.prices.index_array(index, times_ns),
             lambda now_ns: self.prices.activity(coin, now_ns),
+            self._activity,
         )
         stream.set_intensity(self._intensity)
         self._traded[symbol] = Traded(definition, seed, shape, stream, chain, coin)
