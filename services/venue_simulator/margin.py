@@ -28,7 +28,7 @@ class Prices(NamedTuple):
     """What an instrument and its underlying are worth, in price units and quote per coin."""
 
     mark: Decimal
-    index: Decimal
+    underlying: Decimal
 
 
 class Margin(NamedTuple):
@@ -73,9 +73,9 @@ def short_option_margin(
     definition = listing.definition
     strike = definition.strike or ZERO
     put = definition.option_type is OptionType.PUT
-    outside = prices.index - strike if put else strike - prices.index
-    otm = max(ZERO, outside) / prices.index
-    unit = Decimal(1) if definition.quote == definition.base else prices.index
+    outside = prices.underlying - strike if put else strike - prices.underlying
+    otm = max(ZERO, outside) / prices.underlying
+    unit = Decimal(1) if definition.quote == definition.base else prices.underlying
     maintenance = rules.short_option_maintenance * unit + prices.mark
     if put:
         maintenance = max(maintenance, (1 + rules.short_option_maintenance) * prices.mark)

@@ -28,6 +28,14 @@ class Bar:
         self.volume += volume
         self.cost += cost
 
+    def merge(self, later: Bar) -> None:
+        """Add a bar that came after."""
+        self.high = max(self.high, later.high)
+        self.low = min(self.low, later.low)
+        self.close = later.close
+        self.volume += later.volume
+        self.cost += later.cost
+
 
 class Statistics:
     """The minute bars of the last two days that had trades, oldest first."""
@@ -58,9 +66,5 @@ class Statistics:
             return None
         total = Bar(first.start_ns, first.open)
         for bar in chain([first], bars):
-            total.high = max(total.high, bar.high)
-            total.low = min(total.low, bar.low)
-            total.close = bar.close
-            total.volume += bar.volume
-            total.cost += bar.cost
+            total.merge(bar)
         return total

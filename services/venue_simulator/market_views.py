@@ -1,0 +1,235 @@
+"""Views of the market: books, tickers, candles and funding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from common.messages import InstrumentKind
+from common.venues.simulation import (
+    Candle,
+    FlowOrder,
+    FundingPoint,
+    OptionFigures,
+    TickerView,
+)
+from services.venue_simulator.listing import Listing
+from services.venue_simulator.rules import DAY_NS, HOUR_NS, SECOND_NS
+from services.venue_simulator.state import State
+from services.venue_simulator.statistics import MINUTE_NS, Bar
+
+SLOW_NS = 60 * SECOND_NS  # how long 24 h figures are kept
+SEED_NS = 5 * SECOND_NS  # how long the best prices of a sleeping book are kept
+CANDLES_MAX = 5_000
+POINTS = 4  # fair prices looked at inside one candle
+FUNDING_POINTS = 64
+
+Best = tuple[float | None, float]
+
+
+class Slow:
+    """Figures of one listing that need not be exact to the second."""
+
+    __slots__ = ("funding_8h", "high", "low", "open", "until_ns")
+
+    def __init__(self, until_ns: int) -> None:
+        self.until_ns = until_ns
+        self.open: float | None = None
+        self.high: float | None = None
+        self.low: float | None = None
+        self.funding_8h: float | None = None
+
+
+class MarketViews:
+    """Reads the state of an exchange; changes nothing but its own caches."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._slow: dict[str, Slow] = {}
+        self._seeds: dict[str, tuple[int, Best, Best]] = {}
+
+    def ticker(self, listing: Listing, *, with_iv: bool) -> TickerView:
+        """with_iv: the implied volatilities of bid and ask too, which cost some time."""
+        state, now_ns = self._state, self._state.now_ns
+        bid, ask = self._best(listing)
+        slow = self._slow_figures(listing)
+        day = listing.statistics.day(now_ns)
+        mark, last = state.mark(listing), listing.last_price
+        low, high = state.band(listing)
+        perpetual = listing.kind is InstrumentKind.PERPETUAL
+        figures = self._figures(listing)
+        return TickerView(
+            symbol=listing.symbol,
+            status=listing.status,
+            time_ns=now_ns,
+            mark_price=mark,
+            index_price=state.index(listing.definition.price_index),
+            best_bid_price=bid[0],
+            best_bid_quantity=bid[1],
+            best_ask_price=ask[0],
+            best_ask_quantity=ask[1],
+            last_price=float(last) if last is not None else None,
+            min_price=float(low),
+            max_price=float(high),
+            high=_extreme(max, slow.high, day.high if day else None),
+            low=_extreme(min, slow.low, day.low if day else None),
+            price_change=_change(slow.open, day, mark, listing.is_option),
+            volume=day.volume if day else 0.0,
+            volume_usd=self._in_usd(listing, day),
+            volume_notional=day.cost if day else 0.0,
+            open_interest=None if listing.is_spot else float(state.open_interest(listing)),
+            settlement_price=None if listing.is_spot else listing.settlement_price,
+            delivery_price=listing.delivery_price,
+            current_funding=self._funding(listing, now_ns) if perpetual else None,
+            funding_8h=slow.funding_8h,
+            interest_value=0.0 if perpetual else None,
+            bid_iv=self._volatility(listing, bid[0]) if with_iv else None,
+            ask_iv=self._volatility(listing, ask[0]) if with_iv else None,
+            option=figures,
+        )
+
+    def candles(self, listing: Listing, from_ns: int, to_ns: int, bar_ns: int) -> list[Candle]:
+        """Bars that begin in [from_ns, to_ns]: of trades where there were any, else of the mark."""
+        first = from_ns - from_ns % bar_ns
+        last = min(to_ns, self._state.now_ns)
+        first = max(first, last - last % bar_ns - (CANDLES_MAX - 1) * bar_ns)
+        first = max(first, _first_bar(listing.definition.created_ns, bar_ns))
+        return [self._candle(listing, start, bar_ns) for start in range(first, last + 1, bar_ns)]
+
+    def funding_history(self, listing: Listing, from_ns: int, to_ns: int) -> list[FundingPoint]:
+        """Full hours in [from_ns, to_ns], at most 30 days of them."""
+        if listing.kind is not InstrumentKind.PERPETUAL:
+            return []
+        end = min(to_ns, self._state.now_ns)
+        end -= end % HOUR_NS
+        first = max(from_ns + -from_ns % HOUR_NS, end - 30 * DAY_NS)
+        return [self._funding_point(listing, hour) for hour in range(first, end + 1, HOUR_NS)]
+
+    def funding_value(self, listing: Listing, from_ns: int, to_ns: int) -> float:
+        """What a position pays over a time, as a fraction of itself."""
+        span = min(to_ns, self._state.now_ns) - from_ns
+        if span <= 0 or listing.kind is not InstrumentKind.PERPETUAL:
+            return 0.0
+        rates = (
+            self._funding(listing, from_ns + span * (2 * i + 1) // (2 * FUNDING_POINTS))
+            for i in range(FUNDING_POINTS)
+        )
+        return sum(rates) / FUNDING_POINTS * span / (8 * HOUR_NS)
+
+    def _best(self, listing: Listing) -> tuple[Best, Best]:
+        if listing.awake:
+            return listing.best(True), listing.best(False)
+        if not listing.is_open:
+            return (None, 0.0), (None, 0.0)
+        moment = self._state.now_ns - self._state.now_ns % SEED_NS
+        known = self._seeds.get(listing.symbol)
+        if known is None or known[0] != moment:
+            seed = self._state.market.seed_book(listing.symbol, self._state.now_ns)
+            known = (moment, _best_of(listing, seed, True), _best_of(listing, seed, False))
+            self._seeds[listing.symbol] = known
+        return known[1], known[2]
+
+    def _slow_figures(self, listing: Listing) -> Slow:
+        now_ns = self._state.now_ns
+        slow = self._slow.get(listing.symbol)
+        if slow is not None and now_ns < slow.until_ns:
+            return slow
+        slow = self._slow[listing.symbol] = Slow(now_ns + SLOW_NS)
+        if listing.is_option or not listing.is_open:
+            return slow
+        since = now_ns - now_ns % MINUTE_NS - DAY_NS
+        hours = range(since, now_ns + 1, HOUR_NS)
+        prices = [self._state.market.fair_price(listing.symbol, hour) for hour in hours]
+        slow.open, slow.high, slow.low = prices[0], max(prices), min(prices)
+        if listing.kind is InstrumentKind.PERPETUAL:
+            slow.funding_8h = self._mean_funding(listing, now_ns)
+        return slow
+
+    def _figures(self, listing: Listing) -> OptionFigures | None:
+        if not listing.is_option or not listing.is_open:
+            return None
+        return self._state.market.option_figures(listing.symbol, self._state.now_ns)
+
+    def _volatility(self, listing: Listing, price: float | None) -> float | None:
+        if not listing.is_option:
+            return None
+        if price is None:
+            return 0.0
+        market, now_ns = self._state.market, self._state.now_ns
+        return market.implied_volatility(listing.symbol, price, now_ns)
+
+    def _in_usd(self, listing: Listing, day: Bar | None) -> float:
+        if day is None:
+            return 0.0
+        if listing.is_option and listing.definition.quote == listing.definition.base:
+            return day.cost * self._state.index(listing.definition.price_index)
+        return day.cost
+
+    def _funding(self, listing: Listing, now_ns: int) -> float:
+        return self._state.market.funding_rate(listing.symbol, now_ns)
+
+    def _mean_funding(self, listing: Listing, now_ns: int) -> float:
+        """Of the eight hours before."""
+        return sum(self._funding(listing, now_ns - hour * HOUR_NS) for hour in range(8)) / 8
+
+    def _funding_point(self, listing: Listing, hour: int) -> FundingPoint:
+        index = listing.definition.price_index
+        return FundingPoint(
+            time_ns=hour,
+            index_price=self._state.market.index_price(index, hour),
+            prev_index_price=self._state.market.index_price(index, hour - HOUR_NS),
+            interest_1h=self._funding(listing, hour - HOUR_NS // 2) / 8,
+            interest_8h=self._mean_funding(listing, hour),
+        )
+
+    def _candle(self, listing: Listing, start: int, bar_ns: int) -> Candle:
+        total: Bar | None = None
+        for bar in listing.statistics.between(start, start + bar_ns):
+            if total is None:
+                total = Bar(start, bar.open)
+            total.merge(bar)
+        if total is None:
+            total = self._fair_bar(listing, start, bar_ns)
+        return Candle(
+            start, total.open, total.high, total.low, total.close, total.volume, total.cost
+        )
+
+    def _fair_bar(self, listing: Listing, start: int, bar_ns: int) -> Bar:
+        end = min(start + bar_ns, self._state.now_ns)
+        fair = self._state.market.fair_price
+        bar = Bar(start, fair(listing.symbol, start))
+        for i in range(1, POINTS + 1):
+            bar.add(fair(listing.symbol, start + (end - start) * i // POINTS), 0.0, 0.0)
+        return bar
+
+
+def _best_of(listing: Listing, seed: Sequence[FlowOrder], is_buy: bool) -> Best:
+    """The best level of a book that has not been made."""
+    scale = listing.scale
+    levels: dict[int, int] = {}
+    for act in seed:
+        if (act.side.sign > 0) is is_buy:
+            tick = scale.floor(act.price) if is_buy else scale.ceil(act.price)
+            if tick > 0:
+                levels[tick] = levels.get(tick, 0) + scale.whole_lots(act.quantity)
+    if not levels:
+        return None, 0.0
+    best = max(levels) if is_buy else min(levels)
+    return scale.price_float(best), scale.quantity_float(levels[best])
+
+
+def _extreme(choose: Callable[[list[float]], float], *values: float | None) -> float | None:
+    known = [value for value in values if value is not None]
+    return choose(known) if known else None
+
+
+def _change(before: float | None, day: Bar | None, mark: float, option: bool) -> float | None:
+    """Percent in 24 h; of an option only if it traded."""
+    if option:
+        before, mark = (day.open, day.close) if day is not None else (None, mark)
+    if not before:
+        return None
+    return round((mark / before - 1) * 100, 4)
+
+
+def _first_bar(created_ns: int, bar_ns: int) -> int:
+    return created_ns - created_ns % bar_ns

@@ -1,0 +1,443 @@
+"""Order entry: place, edit and cancel, and stops that become orders."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from common.messages import OrderType, Side, TimeInForce, TriggerPrice
+from common.venues.simulation import (
+    ZERO,
+    CancelReason,
+    OrderChanges,
+    OrderFilter,
+    OrderRequest,
+    OrderState,
+    Placed,
+    Refused,
+    SelfTrading,
+    SimulatedFill,
+    SimulatedOrder,
+    SimulatedRefusal,
+)
+from services.venue_simulator.accounts import Account
+from services.venue_simulator.execution import Execution
+from services.venue_simulator.filters import matches_order
+from services.venue_simulator.funds import Funds, Need
+from services.venue_simulator.listing import Listing
+from services.venue_simulator.matching import MatchRefusal, Order, OwnOrders, PostOnly
+from services.venue_simulator.orders import (
+    STOP_TYPES,
+    ClientOrder,
+    check_changes,
+    check_request,
+)
+from services.venue_simulator.state import State
+
+IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
+OWN_ORDERS = {
+    SelfTrading.REJECT_TAKER: OwnOrders.REJECT_TAKER,
+    SelfTrading.CANCEL_MAKER: OwnOrders.CANCEL_MAKER,
+}
+REFUSALS = {
+    MatchRefusal.WOULD_CROSS: Refused(SimulatedRefusal.POST_ONLY_WOULD_CROSS, "price"),
+    MatchRefusal.SELF_TRADE: Refused(SimulatedRefusal.SELF_TRADE),
+}
+STOP_CANCELS = {
+    SimulatedRefusal.NOT_ENOUGH_FUNDS: CancelReason.NOT_ENOUGH_FUNDS,
+    SimulatedRefusal.REDUCE_ONLY: CancelReason.REDUCE_ONLY,
+    SimulatedRefusal.SELF_TRADE: CancelReason.SELF_TRADE,
+}
+
+
+class OrderEntry:
+    """Judges and carries out what clients ask; synthetic orders come through play()."""
+
+    def __init__(self, state: State, funds: Funds, execution: Execution) -> None:
+        self._state = state
+        self._funds = funds
+        self._execution = execution
+
+    # requests
+
+    def place(self, account: str, request: OrderRequest) -> Placed | Refused:
+        state = self._state
+        listing = state.listings.get(request.symbol)
+        refused = self._check_place(account, request, listing)
+        if refused is not None or listing is None:
+            return refused or Refused(SimulatedRefusal.INSTRUMENT_UNKNOWN, "symbol")
+        self.play(listing)
+        order = ClientOrder(next(state.order_numbers), account, request, state.now_ns)
+        if request.order_type in STOP_TYPES:
+            return self._placed(self._wait(order, listing))
+        fills = self._enter(order, listing)
+        if isinstance(fills, Refused):
+            return fills
+        self.finish(listing)
+        return Placed(state.record(order), fills)
+
+    def edit(self, account: str, number: int, changes: OrderChanges) -> Placed | Refused:
+        state = self._state
+        order = self.find(account, number)
+        if isinstance(order, Refused):
+            return order
+        listing = state.listings[order.symbol]
+        if changes.valid_until_ns is not None and state.now_ns > changes.valid_until_ns:
+            return Refused(SimulatedRefusal.TOO_LATE, "valid_until_ns")
+        if not listing.is_open:
+            return Refused(SimulatedRefusal.INSTRUMENT_CLOSED, "symbol")
+        refused = check_changes(listing.instrument, order, changes)
+        if refused is not None:
+            return refused
+        self.play(listing)
+        if number not in state.orders:  # the market was quicker
+            return Refused(SimulatedRefusal.ORDER_CLOSED)
+        if order.is_waiting:
+            return self._placed(self._edit_waiting(order, listing, changes))
+        fills = self._edit_resting(order, listing, changes)
+        if isinstance(fills, Refused):
+            return fills
+        self.finish(listing)
+        return Placed(state.record(order), fills)
+
+    def edit_by_label(
+        self, account: str, symbol: str, label: str, changes: OrderChanges
+    ) -> Placed | Refused:
+        which = OrderFilter(symbol=symbol, label=label)
+        found = [order for order in self._orders(account) if self._is_meant(order, which)]
+        if not found:
+            return Refused(SimulatedRefusal.ORDER_NOT_FOUND, "label")
+        if len(found) > 1:
+            return Refused(SimulatedRefusal.LABEL_NOT_UNIQUE, "label")
+        return self.edit(account, found[0].number, changes)
+
+    def cancel(self, account: str, number: int) -> SimulatedOrder | Refused:
+        order = self.find(account, number)
+        if isinstance(order, Refused):
+            return order
+        self._execution.withdraw(order, CancelReason.USER_REQUEST)
+        return self._state.record(order)
+
+    def cancel_matching(
+        self, account: str, which: OrderFilter, reason: CancelReason
+    ) -> list[SimulatedOrder]:
+        canceled = []
+        for order in self._orders(account):
+            if self._is_meant(order, which):
+                self._execution.withdraw(order, reason)
+                canceled.append(self._state.record(order))
+        return canceled
+
+    def find(self, account: str, number: int) -> ClientOrder | Refused:
+        """An open order of this account."""
+        order = self._state.orders.get(number)
+        if order is not None:
+            if order.account != account:
+                return Refused(SimulatedRefusal.NOT_OWNER)
+            return order
+        closed = self._state.closed.get(number)
+        if closed is None:
+            return Refused(SimulatedRefusal.ORDER_NOT_FOUND)
+        own = closed.account == account
+        return Refused(SimulatedRefusal.ORDER_CLOSED if own else SimulatedRefusal.NOT_OWNER)
+
+    # the market
+
+    def play(self, listing: Listing) -> None:
+        """Wake the book and let the synthetic traders act up to now."""
+        self._state.wake(listing)
+        self.step(listing)
+
+    def step(self, listing: Listing) -> None:
+        """Let the synthetic traders of an awake book act up to now."""
+        now_ns, since_ns = self._state.now_ns, listing.stepped_ns
+        if now_ns <= since_ns or not listing.awake:
+            return
+        listing.stepped_ns = now_ns
+        traded = False
+        for act in self._state.market.orders_between(listing.symbol, since_ns, now_ns):
+            outcome = listing.apply(act)
+            if outcome is not None and outcome.trades:
+                traded = True
+                self._execution.book(listing, outcome, None)
+            else:
+                self._execution.report_book(listing)
+        if traded:
+            self.finish(listing)
+
+    def run_triggers(self, listing: Listing, source: TriggerPrice) -> None:
+        """Turn every stop whose price is met into an order, until none is left."""
+        while listing.triggers:
+            price = self._state.trigger_price(listing, source)
+            due = listing.triggers.take_due(source, price) if price is not None else []
+            if not due:
+                return
+            for number in due:
+                self._activate(self._state.orders[number], listing)
+
+    # placing
+
+    def _check_place(
+        self, account: str, request: OrderRequest, listing: Listing | None
+    ) -> Refused | None:
+        known = self._state.accounts.get(account)
+        if known is None:
+            return Refused(SimulatedRefusal.ACCOUNT_UNKNOWN)
+        if listing is None:
+            return Refused(SimulatedRefusal.INSTRUMENT_UNKNOWN, "symbol")
+        if not listing.is_open:
+            return Refused(SimulatedRefusal.INSTRUMENT_CLOSED, "symbol")
+        rules = self._state.rules
+        if len(request.label) > rules.label_length:
+            return Refused(SimulatedRefusal.LABEL_TOO_LONG, "label")
+        if len(known.orders) >= rules.max_open_orders:
+            return Refused(SimulatedRefusal.MAX_OPEN_ORDERS, limit=Decimal(rules.max_open_orders))
+        return check_request(listing.instrument, request, self._state.now_ns)
+
+    def _enter(self, order: ClientOrder, listing: Listing) -> list[SimulatedFill] | Refused:
+        """Send an order into the book."""
+        refused = (
+            self._limit_price(order, listing)
+            or self._reduce(order, listing)
+            or self._afford(order, listing)
+        )
+        if refused is not None:
+            return refused
+        scale = listing.scale
+        account = self._state.accounts[order.account]
+        outcome = listing.engine.place(
+            Order(
+                order.number,
+                order.account,
+                order.is_buy,
+                scale.ticks(order.price or ZERO),
+                scale.lots(order.quantity),
+            ),
+            _time_in_force(order),
+            OWN_ORDERS[account.self_trading],
+            _post_only(order),
+        )
+        if outcome.refusal in REFUSALS:
+            return REFUSALS[outcome.refusal]
+        self._state.add_order(order)
+        order.price = scale.price(outcome.order.tick)
+        fills = self._execution.book(listing, outcome, order)
+        self._settle_taker(order, account, rests=outcome.rests)
+        return fills
+
+    def _settle_taker(self, order: ClientOrder, account: Account, *, rests: bool) -> None:
+        """After its trades an order rests, is filled, or its rest is dropped."""
+        if rests:
+            account.work(order, order.leaves_quantity)
+            self._state.report_order(order)
+        elif order.state is OrderState.FILLED:
+            self._state.close_order(order)
+        else:
+            self._execution.cancel(order, CancelReason.UNFILLED_REST)
+
+    def _limit_price(self, order: ClientOrder, listing: Listing) -> Refused | None:
+        """Give market orders their protection price; hold limits within the band."""
+        low, high = self._state.band(listing)
+        bound = high if order.is_buy else low
+        if order.request.order_type in (OrderType.MARKET, OrderType.STOP) or order.price is None:
+            order.price = bound
+            return None
+        beyond = order.price > high if order.is_buy else order.price < low
+        if beyond and listing.is_option:
+            reason = SimulatedRefusal.PRICE_TOO_LOW
+            if order.is_buy:
+                reason = SimulatedRefusal.PRICE_TOO_HIGH
+            return Refused(reason, "price", bound)
+        if beyond:
+            order.price = bound
+        return None
+
+    def _reduce(self, order: ClientOrder, listing: Listing) -> Refused | None:
+        """Cut a reduce-only order to what is left to reduce."""
+        if not order.reduce_only:
+            return None
+        account = self._state.accounts[order.account]
+        held = account.quantity(listing.symbol)
+        room = -held if order.is_buy else held
+        if _time_in_force(order) not in IMMEDIATE:
+            room -= sum(
+                (
+                    other.leaves_quantity
+                    for other in account.open_orders(listing.symbol)
+                    if other.reduce_only and other is not order and not other.is_waiting
+                ),
+                ZERO,
+            )
+        if room <= 0 or listing.is_spot:
+            return Refused(SimulatedRefusal.REDUCE_ONLY, "reduce_only")
+        order.quantity = min(order.quantity, order.cum_quantity + room)
+        return None
+
+    def _afford(self, order: ClientOrder, listing: Listing) -> Refused | None:
+        if order.reduce_only:
+            return None
+        account = self._state.accounts[order.account]
+        price = order.price or ZERO
+        scale = listing.scale
+        tick, lots = scale.ticks(price), scale.lots(order.leaves_quantity)
+        filled, cost = listing.engine.sweep(order.is_buy, tick, lots)
+        value = scale.price(cost) * scale.lot
+        rest = scale.quantity(lots - filled)
+        if _time_in_force(order) not in IMMEDIATE:
+            value += rest * price
+        need = Need(order.leaves_quantity, value, order.is_buy)
+        if not self._funds.suffice(account, listing, need):
+            return Refused(SimulatedRefusal.NOT_ENOUGH_FUNDS)
+        return None
+
+    # stops
+
+    def _wait(self, order: ClientOrder, listing: Listing) -> ClientOrder:
+        order.state = OrderState.UNTRIGGERED
+        self._state.add_order(order)
+        return self._watch(order, listing)
+
+    def _watch(self, order: ClientOrder, listing: Listing) -> ClientOrder:
+        """A trigger that is met already fires at once."""
+        self._state.report_order(order)
+        trigger = order.trigger()
+        listing.triggers.add(order.number, trigger)
+        self.run_triggers(listing, trigger.source)
+        self.finish(listing)
+        return order
+
+    def _activate(self, stop: ClientOrder, listing: Listing) -> None:
+        """Put the order that a stop stands for into the book."""
+        state = self._state
+        born = ClientOrder(next(state.order_numbers), stop.account, stop.request, state.now_ns)
+        born.quantity, born.price = stop.quantity, stop.price
+        born.trigger_price, born.trigger_order = stop.trigger_price, stop.number
+        born.post_only, born.reject_post_only = stop.post_only, stop.reject_post_only
+        born.reduce_only = stop.reduce_only
+        stop.state, stop.updated_ns = OrderState.TRIGGERED, state.now_ns
+        position = len(state.events)
+        result = self._enter(born, listing)
+        if isinstance(result, Refused):
+            reason = STOP_CANCELS.get(result.reason, CancelReason.UNFILLED_REST)
+            self._execution.cancel(stop, reason)
+            return
+        later = state.events[position:]
+        del state.events[position:]
+        state.close_order(stop)
+        state.events += later
+
+    def _edit_waiting(
+        self, order: ClientOrder, listing: Listing, changes: OrderChanges
+    ) -> ClientOrder:
+        self._change(order, changes)
+        return self._watch(order, listing)
+
+    # editing
+
+    def _edit_resting(
+        self, order: ClientOrder, listing: Listing, changes: OrderChanges
+    ) -> list[SimulatedFill] | Refused:
+        account = self._state.accounts[order.account]
+        before = (order.price, order.quantity, order.post_only, order.reject_post_only)
+        before_reduce = order.reduce_only
+        account.work(order, -order.leaves_quantity)
+        self._change(order, changes)
+        refused = self._limit_price(order, listing) or self._reduce(order, listing)
+        if refused is None and self._grows(order, before[0], before[1]):
+            refused = self._afford(order, listing)
+        fills = refused if refused is not None else self._amend(order, listing, account)
+        if isinstance(fills, Refused):
+            order.price, order.quantity, order.post_only, order.reject_post_only = before
+            order.reduce_only = before_reduce
+            account.work(order, order.leaves_quantity)
+        return fills
+
+    def _grows(self, order: ClientOrder, price: Decimal | None, quantity: Decimal) -> bool:
+        return order.price != price or order.quantity > quantity
+
+    def _amend(
+        self, order: ClientOrder, listing: Listing, account: Account
+    ) -> list[SimulatedFill] | Refused:
+        scale = listing.scale
+        outcome = listing.engine.amend(
+            order.number,
+            scale.ticks(order.price or ZERO),
+            scale.lots(order.leaves_quantity),
+            OWN_ORDERS[account.self_trading],
+            _post_only(order),
+        )
+        if outcome.refusal is MatchRefusal.WOULD_CROSS:
+            listing.engine.cancel(order.number)
+            self._execution.report_book(listing)
+            self._execution.cancel(order, CancelReason.EDIT_POST_ONLY)
+            return []
+        if outcome.refusal is not None:
+            return REFUSALS[outcome.refusal]
+        order.replaced = True
+        order.updated_ns = self._state.now_ns
+        order.price = scale.price(outcome.order.tick)
+        fills = self._execution.book(listing, outcome, order)
+        self._settle_taker(order, account, rests=outcome.rests)
+        return fills
+
+    def _change(self, order: ClientOrder, changes: OrderChanges) -> None:
+        if changes.price is not None:
+            order.price = changes.price
+        if changes.quantity is not None:
+            order.quantity = changes.quantity
+        if changes.trigger_price is not None:
+            order.trigger_price = changes.trigger_price
+        if changes.post_only is not None:
+            order.post_only = changes.post_only
+        if changes.reject_post_only is not None:
+            order.reject_post_only = changes.reject_post_only
+        if changes.reduce_only is not None:
+            order.reduce_only = changes.reduce_only
+        order.replaced = True
+        order.updated_ns = self._state.now_ns
+
+    # common
+
+    def finish(self, listing: Listing) -> None:
+        """After a request or a trigger: report what changed, and let trades set off stops."""
+        self._execution.finish()
+        if listing.triggers:
+            self.run_triggers(listing, TriggerPrice.LAST)
+            self._execution.finish()
+
+    def _placed(self, order: ClientOrder) -> Placed:
+        return Placed(self._state.record(order), [])
+
+    def _orders(self, account: str) -> list[ClientOrder]:
+        return self._state.account_orders(account)
+
+    def _is_meant(self, order: ClientOrder, which: OrderFilter) -> bool:
+        return matches_order(order, self._state.listings[order.symbol], which)
+
+
+def _time_in_force(order: ClientOrder) -> TimeInForce:
+    """A market order never rests."""
+    asked = order.request.time_in_force
+    if order.request.order_type in (OrderType.MARKET, OrderType.STOP):
+        return asked if asked in IMMEDIATE else TimeInForce.IOC
+    return asked
+
+
+def _post_only(order: ClientOrder) -> PostOnly | None:
+    if not order.post_only:
+        return None
+    return PostOnly.REJECT if order.reject_post_only else PostOnly.REPRICE
+
+
+def closing_request(
+    symbol: str, held: Decimal, price: Decimal | None, session: str
+) -> OrderRequest:
+    """The reduce-only order that closes a position."""
+    return OrderRequest(
+        symbol=symbol,
+        side=Side.SELL if held > 0 else Side.BUY,
+        quantity=abs(held),
+        order_type=OrderType.MARKET if price is None else OrderType.LIMIT,
+        price=price,
+        reduce_only=True,
+        session=session,
+    )
