@@ -126,7 +126,7 @@ class Books:
         self._touch(live, event.venue_time_ns, received_ns)
 
     def change(self, event: BookChange, received_ns: int) -> None:
-        """Changed levels.
+        """Changed levels; the same message once more is nothing.
 
         Raises:
             BookGap: something is missing; the book is as it was. Not raised by a stale book, which
@@ -134,6 +134,8 @@ class Books:
         """
         live = self._books.get(event.instrument)
         if live is None or live.condition is Condition.STALE:
+            return
+        if event.sequence == live.book.sequence:
             return
         live.book.apply_delta(event.bids, event.asks, event.previous, event.sequence)
         if live.dirty:

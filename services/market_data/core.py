@@ -149,6 +149,10 @@ class MarketData:
         return self._take_out()
 
     def on_time(self, now_ns: int) -> list[CoreCommand]:
+        self._advance(now_ns)
+        return self._take_out()
+
+    def _advance(self, now_ns: int) -> None:
         if self._gather_ns is not None and now_ns >= self._gather_ns:
             self._gather_ns = None
         if now_ns >= self._tick_ns:
@@ -158,7 +162,6 @@ class MarketData:
         self._out += self._links.open_due(now_ns)
         self._out += self._links.send_due(now_ns)
         self._update_state()
-        return self._take_out()
 
     def _take_out(self) -> list[CoreCommand]:
         out, self._out = self._out, []
@@ -174,7 +177,7 @@ class MarketData:
         self._out.append(SetState(*self._state))
         for stream in CONTROL:
             self._links.want(stream)
-        self._out += self.on_time(now_ns)
+        self._advance(now_ns)
 
     def _on_stopping(self, event: Stopping, now_ns: int) -> None:
         self._out += self._books.publish(now_ns)
