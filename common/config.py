@@ -139,6 +139,10 @@ class SimulatorConfig(Config):
     limit_addresses: bool = False  # rate limits for calls without a login, per address
     connections_per_address: int = 32
     notifications_first: bool = False  # what a request caused is sent before its answer
+    max_outbox_bytes: int = 8_000_000  # a reader that has more waiting is cut
+    starts_at: str = ""  # time of the venue at its start, ISO 8601; "" is the wall clock
+    certificate: str = ""  # PEM with chain; with private_key: wss and https
+    private_key: str = ""
 
 
 class KeyConfig(Config):

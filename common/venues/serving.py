@@ -7,13 +7,22 @@ and the clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Protocol
 
 from common.core import Data
+from common.messages import InstrumentDefinition
 
-IndexAt = Callable[[str, int], float]
-"""Price of an index (by name) at a time in ns."""
+
+class World(Protocol):
+    """What a protocol server needs besides the exchange: which instruments it lists depends on
+    prices, and new ones concern the market as well as the exchange."""
+
+    def index_price(self, name: str, at_ns: int) -> float: ...
+
+    def list_instruments(
+        self, definitions: Sequence[InstrumentDefinition], now_ns: int
+    ) -> None: ...
 
 
 class SendFrame(Data):

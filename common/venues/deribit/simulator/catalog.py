@@ -12,7 +12,7 @@ from common.messages import InstrumentKind, InstrumentStatus, OrderType, Trigger
 from common.venues.deribit import universe
 from common.venues.deribit.simulator.envelope import Refused, invalid_params
 from common.venues.deribit.universe import Listing
-from common.venues.serving import IndexAt
+from common.venues.serving import World
 from common.venues.simulation import SimulatedExchange, SimulatedOrder
 
 NS_PER_MS = 1_000_000
@@ -41,9 +41,9 @@ class Catalog:
     """All instruments, those that expired within a day included."""
 
     def __init__(
-        self, config: SimulatorConfig, exchange: SimulatedExchange, index_at: IndexAt, now_ns: int
+        self, config: SimulatorConfig, exchange: SimulatedExchange, world: World, now_ns: int
     ) -> None:
-        self._config, self._exchange, self._index_at = config, exchange, index_at
+        self._config, self._exchange, self._world = config, exchange, world
         self._listings: dict[str, Listing] = {}
         self._by_id: dict[int, Listing] = {}
         self._next_change_ns = 0
@@ -58,13 +58,13 @@ class Catalog:
             ended_ns = listing.details.expiration_ms * NS_PER_MS
             if ended_ns + STAYS_KNOWN_NS < now_ns:
                 del self._listings[symbol], self._by_id[listing.details.instrument_id]
-        for listing in universe.listings(now_ns, self._config, self._index_at):
+        added = []
+        for listing in universe.listings(now_ns, self._config, self._world.index_price):
             symbol = listing.definition.symbol
-            if symbol in self._listings:
-                continue
-            self._listings[symbol] = self._by_id[listing.details.instrument_id] = listing
-            if self._exchange.instrument(symbol) is None:
-                self._exchange.list_instrument(listing.definition, now_ns)
+            if symbol not in self._listings:
+                self._listings[symbol] = self._by_id[listing.details.instrument_id] = listing
+                added.append(listing.definition)
+        self._world.list_instruments(added, now_ns)
 
     def listing(self, symbol: str) -> Listing:
         """Raises Refused (not_found) for a name that the venue does not know."""

@@ -26,9 +26,9 @@ from common.venues.serving import (
     CloseConnection,
     HttpAnswer,
     HttpRequest,
-    IndexAt,
     Output,
     SendFrame,
+    World,
 )
 from common.venues.simulation import SimulatedExchange
 
@@ -53,13 +53,13 @@ class Simulator:
     http_prefixes = ("/api/v2",)
 
     def __init__(
-        self, config: SimulatorConfig, exchange: SimulatedExchange, index_at: IndexAt, now_ns: int
+        self, config: SimulatorConfig, exchange: SimulatedExchange, world: World, now_ns: int
     ) -> None:
         self._config, self._exchange = config, exchange
         self._access = Access(config.accounts, config.token_life_s, config.seed)
         self._limits = Limits()
         self._connections: dict[int, Connection] = {}
-        self._catalog = Catalog(config, exchange, index_at, now_ns)
+        self._catalog = Catalog(config, exchange, world, now_ns)
         self._accounts = {
             account.client_id: Identity(account.client_id, FIRST_USER_ID + place)
             for place, account in enumerate(config.accounts)
