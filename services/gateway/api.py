@@ -1,0 +1,298 @@
+"""The HTTP routes under /api/v1: which call each one makes, and what it takes.
+
+One table, read by the server (shell.py) and by the description (openapi.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from common import messages as m
+from services.gateway.reading import MAX_INSTRUMENTS, MAX_LEVELS, MAX_ROWS
+
+PREFIX = "/api/v1"
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One parameter. kind: text, number, integer, flag or names; words: the enum's values."""
+
+    name: str
+    text: str
+    kind: str = "text"
+    required: bool = False
+    words: list[str] = []
+    example: Any = None
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One HTTP call. fields are read from the query, or from a JSON body where has_body is set;
+    those whose name is in the path from there."""
+
+    verb: str
+    path: str
+    call: str
+    summary: str
+    group: str
+    result: str  # name of the schema in openapi.py
+    scope: str = ""
+    fields: list[Field] = []
+    has_body: bool = False
+
+    @property
+    def path_names(self) -> list[str]:
+        return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
+
+
+def _words(kind: type[Any]) -> list[str]:
+    return [word.value for word in kind]
+
+
+INSTRUMENT = Field(
+    "instrument",
+    "An instrument's id, or a symbol that only one venue has.",
+    required=True,
+    example="deribit.BTC-PERPETUAL",
+)
+INSTRUMENTS = Field(
+    "instruments",
+    f"Ids with commas between them, at most {MAX_INSTRUMENTS}.",
+    "names",
+    example="deribit.BTC-PERPETUAL,deribit.ETH-PERPETUAL",
+)
+LEVELS = Field("levels", f"Levels a side, 1 to {MAX_LEVELS}; 20 if left out.", "integer")
+VENUE = Field("venue", "Only this venue.")
+ACCOUNT = Field("account", "Only this account of the venue.")
+ORDER_ID = Field("client_order_id", "The desk's id of the order.", required=True)
+REQUEST_ID = Field(
+    "request_id", "Yours: the same request_id again gets the first answer again. Made if missing."
+)
+PRICE = Field("price", "Limit price; needed for LIMIT and STOP_LIMIT.", "number", example="50000.5")
+KIND = Field("kind", "Only this kind.", words=_words(m.InstrumentKind))
+PLACE = [
+    INSTRUMENT,
+    Field("side", "BUY or SELL.", required=True, words=_words(m.Side), example="BUY"),
+    Field("quantity", "In the venue's own unit.", "number", required=True, example="100"),
+    Field("type", "LIMIT if left out.", words=_words(m.OrderType)),
+    PRICE,
+    Field("time_in_force", "GTC if left out.", words=_words(m.TimeInForce)),
+    Field("post_only", "Refuse the order if it would trade at once.", "flag"),
+    Field("reprice", "With post_only: let the venue move the price instead.", "flag"),
+    Field("reduce_only", "Only make a position smaller.", "flag"),
+    Field("trigger_price", "Needed for STOP and STOP_LIMIT.", "number"),
+    Field("trigger", "Which price triggers; MARK if left out.", words=_words(m.TriggerPrice)),
+    Field("account", "The venue's first account if left out."),
+    Field("tag", "A label of yours that comes back in every event."),
+    REQUEST_ID,
+    Field("expires_ns", "The engine refuses the command later than this.", "integer"),
+]
+
+ROUTES = [
+    Route(
+        "GET",
+        "/instruments",
+        "instruments",
+        "Instruments of all venues",
+        "Market data",
+        "Instruments",
+        fields=[
+            VENUE,
+            KIND,
+            Field("q", "Words that must all be in the id, e.g. `btc perp`."),
+            Field("limit", "At most so many.", "integer"),
+        ],
+    ),
+    Route(
+        "GET",
+        "/books",
+        "books",
+        "Books of many instruments",
+        "Market data",
+        "Books",
+        fields=[msgspec.structs.replace(INSTRUMENTS, required=True), LEVELS],
+    ),
+    Route(
+        "GET",
+        "/books/{instrument}",
+        "book",
+        "The book of one instrument",
+        "Market data",
+        "Book",
+        fields=[INSTRUMENT, LEVELS],
+    ),
+    Route(
+        "GET",
+        "/quotes",
+        "quotes",
+        "Best bid and ask; of all that are being read where none is named",
+        "Market data",
+        "Quotes",
+        fields=[INSTRUMENTS],
+    ),
+    Route(
+        "GET",
+        "/tickers",
+        "tickers",
+        "Mark, index, funding, 24 h figures, IV and Greeks",
+        "Market data",
+        "Tickers",
+        fields=[INSTRUMENTS],
+    ),
+    Route(
+        "GET",
+        "/trades",
+        "trades",
+        "Recent public trades, newest first, kept since somebody reads them",
+        "Market data",
+        "Trades",
+        fields=[INSTRUMENT, Field("limit", "1 to 200; 50 if left out.", "integer")],
+    ),
+    Route(
+        "POST",
+        "/orders",
+        "order.place",
+        "Place an order; returns when the venue has answered",
+        "Orders",
+        "OrderAnswer",
+        "trade",
+        PLACE,
+        has_body=True,
+    ),
+    Route(
+        "PATCH",
+        "/orders/{client_order_id}",
+        "order.modify",
+        "Change price or quantity of an order in place",
+        "Orders",
+        "OrderAnswer",
+        "trade",
+        [
+            ORDER_ID,
+            PRICE,
+            Field("quantity", "The new total quantity.", "number", example="60"),
+            Field("trigger_price", "Of a stop order.", "number"),
+            Field("post_only", "Refuse the change if it would trade at once.", "flag"),
+            REQUEST_ID,
+        ],
+        has_body=True,
+    ),
+    Route(
+        "DELETE",
+        "/orders/{client_order_id}",
+        "order.cancel",
+        "Cancel one order",
+        "Orders",
+        "OrderAnswer",
+        "cancel",
+        [ORDER_ID, REQUEST_ID],
+    ),
+    Route(
+        "DELETE",
+        "/orders",
+        "order.cancel_all",
+        "Cancel all orders that match every given filter",
+        "Orders",
+        "CancelAllAnswer",
+        "cancel",
+        [
+            VENUE,
+            ACCOUNT,
+            msgspec.structs.replace(INSTRUMENT, required=False),
+            KIND,
+            Field("currency", "Only instruments settled in it."),
+            Field("tag", "Only orders with this tag."),
+            Field("owner", "Only orders of this owner; needs `admin` for others'."),
+            REQUEST_ID,
+        ],
+    ),
+    Route(
+        "GET",
+        "/orders",
+        "order.list",
+        "Open orders, newest first",
+        "Orders",
+        "Orders",
+        "read",
+        [
+            VENUE,
+            ACCOUNT,
+            msgspec.structs.replace(INSTRUMENT, required=False),
+            Field("status", "`all` adds recently closed orders.", words=["open", "all"]),
+            Field("limit", f"1 to {MAX_ROWS}.", "integer"),
+        ],
+    ),
+    Route(
+        "GET",
+        "/orders/{client_order_id}",
+        "order.get",
+        "One order, open or recently closed",
+        "Orders",
+        "Order",
+        "read",
+        [ORDER_ID],
+    ),
+    Route(
+        "GET",
+        "/fills",
+        "fills",
+        "Own fills, newest first",
+        "Account",
+        "Fills",
+        "read",
+        [
+            VENUE,
+            ACCOUNT,
+            msgspec.structs.replace(INSTRUMENT, required=False),
+            msgspec.structs.replace(ORDER_ID, required=False),
+            Field("limit", f"1 to {MAX_ROWS}; 100 if left out.", "integer"),
+        ],
+    ),
+    Route(
+        "GET",
+        "/positions",
+        "positions",
+        "Positions with profit and Greeks",
+        "Account",
+        "Positions",
+        "read",
+        [VENUE, ACCOUNT, Field("flat", "Also those of quantity 0.", "flag")],
+    ),
+    Route(
+        "GET",
+        "/balances",
+        "balances",
+        "Balances, equity and margin per currency",
+        "Account",
+        "Balances",
+        "read",
+        [VENUE, ACCOUNT],
+    ),
+    Route(
+        "GET",
+        "/exposure",
+        "exposure",
+        "Net Greeks per underlying, raised limits, corrected differences",
+        "Account",
+        "Exposures",
+        "read",
+        [VENUE, ACCOUNT],
+    ),
+    Route(
+        "PUT",
+        "/mode",
+        "mode.set",
+        "Trading mode of the engines: ACTIVE, REDUCING or HALTED",
+        "Desk",
+        "ModeAnswer",
+        "admin",
+        [
+            Field("mode", "The new mode.", required=True, words=_words(m.TradingMode)),
+            Field("reason", "Why; it is kept.", required=True),
+            VENUE,
+            ACCOUNT,
+        ],
+        has_body=True,
+    ),
+    Route("GET", "/health", "health", "Health of the desk's processes", "Desk", "Health"),
+]
