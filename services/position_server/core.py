@@ -138,8 +138,8 @@ class PositionServer:
 
     def _state(self) -> c.SetState:
         if not self.holdings.is_live or not self._has_balances:
-            late = "" if self.holdings.baseline is None else "waiting for the venue's word"
-            problem = self._link.problem or late
+            is_first = self.holdings.baseline is None or self.holdings.is_live
+            problem = self._link.problem or ("" if is_first else "waiting for the positions")
             return c.SetState("degraded" if problem else "starting", problem)
         undefined = self.holdings.undefined()
         if undefined:
@@ -163,9 +163,7 @@ class PositionServer:
         return commands
 
     def _on_positions_changed(self, event: PositionsChanged, now_ns: int) -> Commands:
-        changed = self.holdings.add_fills(event.fills, now_ns)
-        self.holdings.hear(event.reports, now_ns)
-        self._dirty |= changed | {report.instrument for report in event.reports}
+        self._dirty |= self.holdings.hear_change(event.fills, event.reports, now_ns)
         return [*self._compare(now_ns), *self._watch(), *self._flush(now_ns)]
 
     def _on_balances(self, event: BalanceList, now_ns: int) -> Commands:

@@ -65,11 +65,10 @@ class Holdings:
 
     def add_fills(self, fills: Iterable[Fill], now_ns: int) -> set[str]:
         """Returns the instruments that changed."""
-        by_name: dict[str, list[Fill]] = {}
-        for fill in fills:
-            by_name.setdefault(fill.instrument, []).append(fill)
         return {
-            name for name, some in by_name.items() if self.ledger(name, now_ns).add(some, now_ns)
+            name
+            for name, some in _by_instrument(fills).items()
+            if self.ledger(name, now_ns).add(some, now_ns)
         }
 
     def hear_all(self, listed: PositionList, asked_ns: int, now_ns: int) -> None:
@@ -86,11 +85,19 @@ class Holdings:
         for name, ledger in self.ledgers.items():
             ledger.hear(reports.get(name), asked_ns, now_ns)
 
-    def hear(self, reports: Iterable[PositionReport], now_ns: int) -> None:
-        """The venue named some positions just now. Before the baseline nothing is made of it."""
-        if self.baseline is not None:
-            for report in reports:
-                self.ledger(report.instrument, now_ns).hear(report, 0, now_ns)
+    def hear_change(
+        self, fills: Iterable[Fill], reports: Iterable[PositionReport], now_ns: int
+    ) -> set[str]:
+        """The venue told fills just now, and positions after them. Returns what changed."""
+        by_name = _by_instrument(fills)
+        # Before the baseline a report says nothing yet.
+        said = {report.instrument: report for report in reports} if self.baseline else {}
+        changed = set(said)
+        for name in {*by_name, *said}:
+            ledger = self.ledger(name, now_ns)
+            if ledger.change(by_name.get(name, []), said.get(name), now_ns):
+                changed.add(name)
+        return changed
 
     def set_ticker(self, ticker: Ticker) -> None:
         self._tickers[ticker.instrument] = marks_of_ticker(ticker)
@@ -241,3 +248,10 @@ class Holdings:
                 marks = self._marks(ledger)
                 parts.append((self._value(ledger, marks), marks.is_fresh))
         return add_up(parts)
+
+
+def _by_instrument(fills: Iterable[Fill]) -> dict[str, list[Fill]]:
+    by_name: dict[str, list[Fill]] = {}
+    for fill in fills:
+        by_name.setdefault(fill.instrument, []).append(fill)
+    return by_name

@@ -1,9 +1,10 @@
 """One instrument of the account: what we made of the fills, what the venue says, and who is right.
 
 The venue's first list of positions is the baseline. A fill from before it is inside it already and
-only tells what was realised earlier; a fill from after it is added. Venue times decide, and are
-coarse: a fill within the time of the list itself is in doubt until the venue names a quantity that
-fits with or without it. Fills arrive from the engine and from the venue; exec_id makes them one.
+only tells what was realised earlier; a fill from after it is added. Venue times decide, but
+they are coarse: a fill within the time of the list itself is in doubt until the venue names a
+quantity from after it, which fits with or without it. Fills arrive from the engine and from the
+venue; exec_id makes them one.
 
 Afterwards the venue's word confirms ours. When the two differ and nothing happens for SETTLE_NS the
 difference is told, missing fills are asked for, and if none explain it theirs replaces ours.
@@ -36,6 +37,11 @@ class Baseline(msgspec.Struct, frozen=True):
     to_ns: int
 
 
+class _Doubtful(msgspec.Struct, frozen=True):
+    fill: Fill
+    seen_ns: int
+
+
 class Step(Enum):
     """What to do about a difference."""
 
@@ -61,7 +67,7 @@ class Ledger:
         self._seen: dict[str, None] = {}
         self._waiting: list[Fill] = []
         self._earlier: list[Fill] = []
-        self._doubtful: list[Fill] = []
+        self._doubtful: list[_Doubtful] = []  # in order of venue time
         self._active_ns = 0
         self._heard_ns = 0
 
@@ -146,16 +152,25 @@ class Ledger:
         return bool(fresh)
 
     def hear(self, report: PositionReport | None, asked_ns: int, now_ns: int) -> None:
-        """The venue named a quantity; None means flat. asked_ns: when it was asked to, else 0."""
-        self.report = report
+        """The venue listed us; None means flat. asked_ns: when it was asked, 0 if unknown."""
         self._heard_ns = asked_ns
-        if self.position is None or not self.is_compared:
-            return
-        self._settle_doubts(now_ns)
-        if self.quantity == self.theirs:
-            self.differs_since_ns = self.asked_ns = None
-        elif self.differs_since_ns is None:
-            self.differs_since_ns = now_ns
+        known = [each.fill for each in self._doubtful if each.seen_ns < asked_ns]
+        self._take(report, known, now_ns)
+
+    def change(self, fills: list[Fill], report: PositionReport | None, now_ns: int) -> bool:
+        """The venue told fills, and the position right after the last of them if it says so.
+
+        Returns:
+            Whether any fill was new.
+        """
+        is_new = self.add(fills, now_ns)
+        if report is not None:
+            ids = {fill.exec_id for fill in fills}
+            last = max(
+                (n for n, d in enumerate(self._doubtful) if d.fill.exec_id in ids), default=-1
+            )
+            self._take(report, [each.fill for each in self._doubtful[: last + 1]], now_ns)
+        return is_new
 
     def next_step(self, now_ns: int) -> Step:
         """What a difference calls for now."""
@@ -190,7 +205,18 @@ class Ledger:
         self.position.open_at(*self._opening)
         waiting, self._waiting = self._waiting, []
         self._count(waiting, now_ns)
-        self.hear(self.report, self._heard_ns, now_ns)
+        self._take(self.report, [], now_ns)
+
+    def _take(self, report: PositionReport | None, known: list[Fill], now_ns: int) -> None:
+        """A report that is younger than these doubtful fills."""
+        self.report = report
+        if self.position is None or not self.is_compared:
+            return
+        self._settle_doubts(known, now_ns)
+        if self.quantity == self.theirs:
+            self.differs_since_ns = self.asked_ns = None
+        elif self.differs_since_ns is None:
+            self.differs_since_ns = now_ns
 
     def _count(self, fills: list[Fill], now_ns: int) -> None:
         assert self.position is not None and self._baseline is not None
@@ -202,7 +228,8 @@ class Ledger:
                 self.position.apply(fill)
                 self._active_ns = now_ns
             else:
-                self._doubtful.append(fill)
+                self._doubtful.append(_Doubtful(fill, now_ns))
+        self._doubtful.sort(key=lambda each: each.fill.filled_ns)
         if len(self._earlier) > count_earlier:
             self._count_earlier()
 
@@ -212,18 +239,23 @@ class Ledger:
         past = replay(self._instrument, self._earlier, *self._opening)
         self.realized_before, self.fees_before = past.realized_pnl, past.fees_in_currency()
 
-    def _settle_doubts(self, now_ns: int) -> None:
-        """A doubtful fill is counted if the venue's quantity says it was not in the baseline."""
-        if not self._doubtful or self.position is None:
+    def _settle_doubts(self, known: list[Fill], now_ns: int) -> None:
+        """Of these fills, oldest first, some were in the baseline and those after them were not:
+        as many as make our quantity theirs."""
+        assert self.position is not None
+        change = ZERO
+        for inside in range(len(known), -1, -1):
+            if self.quantity + change == self.theirs:
+                break
+            if not inside:
+                return
+            change += known[inside - 1].side.sign * known[inside - 1].last_quantity
+        if not known:
             return
-        change = sum((fill.side.sign * fill.last_quantity for fill in self._doubtful), ZERO)
-        if self.quantity == self.theirs:
-            self._earlier += self._doubtful
-            self._count_earlier()
-        elif self.quantity + change == self.theirs:
-            for fill in self._doubtful:
-                self.position.apply(fill)
+        for fill in known[inside:]:
+            self.position.apply(fill)
             self._active_ns = now_ns
-        else:
-            return
-        self._doubtful = []
+        if inside:
+            self._earlier += known[:inside]
+            self._count_earlier()
+        self._doubtful = self._doubtful[len(known) :]
