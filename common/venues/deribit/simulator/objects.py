@@ -148,7 +148,7 @@ def ticker(view: TickerView, listing: Listing) -> dict[str, Any]:
         result["delivery_price"] = view.delivery_price
     result["open_interest"] = view.open_interest or 0.0
     if definition.kind is not InstrumentKind.SPOT:
-        result["settlement_price"] = view.settlement_price
+        result["settlement_price"] = view.settlement_price or 0.0
     if definition.kind is InstrumentKind.PERPETUAL:
         result["current_funding"] = view.current_funding or 0.0
         result["funding_8h"] = view.funding_8h or 0.0
