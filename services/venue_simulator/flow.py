@@ -33,16 +33,17 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 SECOND_NS = 1_000_000_000
-CELL_ACTS = 48.0  # aimed at in one cell
+CELL_ACTS = 96.0  # aimed at in one cell
 CELL_MIN_S, CELL_MAX_S = 1, 128
 BRANCHING = 0.5
 BURST_DELAY_S = 0.35
 BURST_MAX = 8
+BUSY_SPELL = 1.4  # takes against their average, when rates are held below a cap
 REFILL_DELAY_S = 0.12
 REFILLS = 2  # requotes after a take
 FORESIGHT_NS = 2 * SECOND_NS
 TOUCH_BIAS = 2.5  # slot = levels * u^TOUCH_BIAS
-TAKE_SLOTS = 5  # how far into the book a take may reach
+TAKE_REACH = (3.0, 12.0)  # a take reaches 3 slots into the book, rarely up to 15
 QUOTE, TAKE, CANCEL = 0, 1, 2
 NOTHING: tuple[FlowOrder, ...] = ()
 
@@ -82,9 +83,9 @@ class Stream:
         self._intensity = intensity
 
     def updates_per_second(self) -> float:
-        """Orders in a second on average, at intensity 1; each is about one change of the book."""
+        """Orders in a second of a busy spell, at intensity 1; each changes the book about once."""
         profile = self._shape.profile
-        takes = profile.takes * (1.0 + 2.0 * REFILLS)
+        takes = BUSY_SPELL * profile.takes * (1.0 + 2.0 * REFILLS)
         return 2.0 * profile.quotes + takes + profile.cancels
 
     def between(self, from_ns: int, to_ns: int) -> Sequence[FlowOrder]:
@@ -135,7 +136,8 @@ class Stream:
             [len(quote_times), len(refills), len(take_times), len(cancel_times)],
         )
         moments = np.concatenate((quote_times, refills, take_times, cancel_times))
-        places = np.concatenate((slots, near, np.full(len(take_times), TAKE_SLOTS), away))
+        reach = np.floor(TAKE_REACH[0] + TAKE_REACH[1] * dice.roll(len(take_times)) ** 3)
+        places = np.concatenate((slots, near, reach, away))
         families = np.full(len(moments), -1)
         families[kinds == TAKE] = family
         order = np.argsort(moments, kind="stable")

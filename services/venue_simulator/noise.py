@@ -122,9 +122,8 @@ class Noise:
         periods, seeds, amplitudes = self._columns or self._make_columns()
         places, rest = np.divmod(times_ns, periods)
         part = rest / periods
-        start, end = (
-            (2.0 * hash_uniform(seeds, node) - 1.0) * amplitudes for node in (places, places + 1)
-        )
+        nodes = hash_uniform(seeds, np.stack((places, places + 1)))
+        start, end = (2.0 * nodes - 1.0) * amplitudes
         total: Floats = (start + (end - start) * part * part * (3.0 - 2.0 * part)).sum(axis=0)
         return total
 

@@ -32,6 +32,7 @@ Number = TypeVar("Number", float, "Floats")
 DAY_S = 86_400.0
 YEAR_NS = 365 * 86_400_000_000_000
 COMMON_VOLATILITY = 0.42
+BUSY_MIDDLE = 0.2  # makes the mean of the activity about 1
 FUNDING_BAND = 0.00025
 FUNDING_CAP = 0.005
 
@@ -137,12 +138,12 @@ class ReferencePrices:
         return np.exp(self._rate(base, path, years) * years)
 
     def activity(self, base: str, now_ns: int) -> float:
-        """How busy trading in a coin is, 1.0 in the middle; busy spells come in all coins."""
+        """How busy trading in a coin is, 1.0 on average; busy spells come in all coins."""
         own = self._busy_own.get(base)
         if own is None:
             own = wave(seed_of(self._seed, "busy", base), (240.0, 0.3), (30.0, 0.4))
             self._busy_own[base] = own
-        return math.exp(self._busy_all.at(now_ns) + own.at(now_ns))
+        return math.exp(self._busy_all.at(now_ns) + own.at(now_ns) - BUSY_MIDDLE)
 
     def _rate(self, base: str, path: Number, years: Number) -> Number:
         """Yearly rate of a term: short terms move more; a steeper curve when the rate is high."""

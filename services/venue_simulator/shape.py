@@ -30,6 +30,7 @@ SIZE_SPREAD = 2.4  # of the logarithm of a size
 SEED_STEP_NS = 2_000_000_000  # a sleeping book's touch keeps its size for so long
 FAR_FUTURES = (0.008, 0.012)
 FAR_OPTIONS = (0.6, 0.9)
+WIDEST_AT = 0.1  # options above this part of the coin have spreads as if they cost so much
 MAJORS = ("BTC", "ETH")
 
 
@@ -53,7 +54,7 @@ PERPETUAL_LINEAR_MAJOR = Profile(35, (0.5, 1.5e-5), (0.7, 1e-5), 12_000.0, 5.0, 
 PERPETUAL_MINOR = Profile(30, (0.5, 5e-5), (0.8, 3e-5), 4_000.0, 2.0, 0.3, 0.3)
 SPOT = Profile(30, (0.5, 4e-5), (1.0, 3e-5), 3_000.0, 2.0, 0.25, 0.3)
 DATED = Profile(25, (0.5, 8e-5), (1.0, 4e-5), 15_000.0, 1.5, 0.15, 0.2)
-OPTION = Profile(20, (0.6, 0.01), (1.0, 0.01), 350_000.0, 0.4, 0.12, 0.03)
+OPTION = Profile(20, (0.6, 0.01), (1.0, 0.01), 350_000.0, 0.4, 0.16, 0.03)
 
 
 def profile_of(definition: InstrumentDefinition) -> Profile:
@@ -73,7 +74,17 @@ def profile_of(definition: InstrumentDefinition) -> Profile:
 class Shape:
     """The synthetic book of one instrument around a given fair price."""
 
-    __slots__ = ("_far", "_tick", "is_option", "levels", "least_ask", "profile", "scale", "size")
+    __slots__ = (
+        "_far",
+        "_tick",
+        "_widest",
+        "is_option",
+        "levels",
+        "least_ask",
+        "profile",
+        "scale",
+        "size",
+    )
 
     def __init__(self, definition: InstrumentDefinition, coin_usd: float) -> None:
         """coin_usd: about what one coin of the base is worth."""
@@ -83,6 +94,8 @@ class Shape:
         self.levels = profile.levels
         self._far = FAR_OPTIONS if self.is_option else FAR_FUTURES
         self._tick = float(definition.tick_size)
+        value = 1.0 if definition.quote == definition.base else coin_usd
+        self._widest = WIDEST_AT * value if self.is_option else math.inf
         self.least_ask = 2.0 * self._tick
         inverse = definition.contract_type is ContractType.INVERSE and not self.is_option
         touch = profile.touch_usd if inverse else profile.touch_usd / coin_usd
@@ -95,8 +108,9 @@ class Shape:
             return (self._far[far]) * fair + (40 + 40 * far) * self._tick
         (half_ticks, half_part), (gap_ticks, gap_part) = self.profile.half, self.profile.gap
         tick = self.tick_at(fair)
-        gap = gap_ticks * tick + gap_part * fair
-        return half_ticks * tick + half_part * fair + gap * math.pow(slot, GROWTH)
+        value = min(fair, self._widest)
+        gap = gap_ticks * tick + gap_part * value
+        return half_ticks * tick + half_part * value + gap * math.pow(slot, GROWTH)
 
     def tick_at(self, fair: float) -> float:
         scale = self.scale
@@ -109,8 +123,9 @@ class Shape:
 
         (half_ticks, half_part), (gap_ticks, gap_part) = self.profile.half, self.profile.gap
         tick = self.tick_at(float(fairs[0])) if len(fairs) else self._tick
-        gaps = gap_ticks * tick + gap_part * fairs
-        near = half_ticks * tick + half_part * fairs + gaps * np.power(slots, GROWTH)
+        values = np.minimum(fairs, self._widest)
+        gaps = gap_ticks * tick + gap_part * values
+        near = half_ticks * tick + half_part * values + gaps * np.power(slots, GROWTH)
         for place, part in enumerate(self._far):
             slot = self.levels - len(self._far) + place
             away = part * fairs + (40 + 40 * place) * self._tick
