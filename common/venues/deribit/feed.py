@@ -146,8 +146,8 @@ class _Platform(msgspec.Struct, gc=False):
 
 
 _books = msgspec.json.Decoder(_Book)
-_trades = msgspec.json.Decoder(list[_Trade], strict=False)
-_tickers = msgspec.json.Decoder(TickerData, strict=False)
+_trades = msgspec.json.Decoder(list[_Trade])
+_tickers = msgspec.json.Decoder(TickerData)
 _indices = msgspec.json.Decoder(_Index)
 _states = msgspec.json.Decoder(_State)
 _platforms = msgspec.json.Decoder(_Platform)
@@ -372,6 +372,8 @@ def ticker_event(instrument: str, data: TickerData) -> TickerReceived:
 
 def parse_index(name: str, data: msgspec.Raw) -> list[FeedEvent]:
     index = _indices.decode(data)
+    if not index.price > 0:
+        raise msgspec.ValidationError(f"index price {index.price}")
     message = IndexPrice(VENUE_NAME, index.index_name, index.price)
     return [IndexReceived(message, index.timestamp * NS_PER_MS)]
 
