@@ -127,7 +127,7 @@ class Server:
         try:
             await socket.prepare(request)
             transport = request.transport
-            if isinstance(transport, asyncio.Transport):
+            if transport is not None:
                 self._connections[number] = Connection(socket, transport)
                 await self._read(number, socket)
         finally:
