@@ -24,7 +24,7 @@ from services.venue_simulator.listing import Listing
 from services.venue_simulator.orders import ClientOrder
 from services.venue_simulator.rules import ExchangeRules
 
-CENTS = Decimal("1e-8")  # money is kept to this
+CENTS = Decimal("1e-10")  # money is kept to this
 
 
 def money(value: Decimal) -> Decimal:

@@ -336,11 +336,13 @@ class Exchange:
         return listing
 
     def _run_mark_triggers(self) -> None:
-        for listing in self._state.listings.values():
-            if listing.triggers:
-                for source in MARK_TRIGGERS:
-                    self._entry.run_triggers(listing, source)
-                self._entry.finish(listing)
+        with_stops = self._state.with_stops
+        for listing in list(with_stops.values()):
+            for source in MARK_TRIGGERS:
+                self._entry.run_triggers(listing, source)
+            self._entry.finish(listing)
+            if not listing.triggers:
+                del with_stops[listing.symbol]
 
     def _publish_indexes(self) -> None:
         state = self._state

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from common.messages import InstrumentKind
 from common.venues.simulation import (
     Candle,
-    FlowOrder,
     FundingPoint,
     OptionFigures,
     TickerView,
@@ -18,7 +17,7 @@ from services.venue_simulator.state import State
 from services.venue_simulator.statistics import MINUTE_NS, Bar
 
 SLOW_NS = 60 * SECOND_NS  # how long 24 h figures are kept
-SEED_NS = 5 * SECOND_NS  # how long the best prices of a sleeping book are kept
+QUOTE_NS = 5 * SECOND_NS  # how long the best prices of a sleeping book are kept
 CANDLES_MAX = 5_000
 POINTS = 4  # fair prices looked at inside one candle
 FUNDING_POINTS = 64
@@ -45,7 +44,7 @@ class MarketViews:
     def __init__(self, state: State) -> None:
         self._state = state
         self._slow: dict[str, Slow] = {}
-        self._seeds: dict[str, tuple[int, Best, Best]] = {}
+        self._quotes: dict[str, tuple[int, Best, Best]] = {}
 
     def ticker(self, listing: Listing, *, with_iv: bool) -> TickerView:
         """with_iv: the implied volatilities of bid and ask too, which cost some time."""
@@ -120,12 +119,12 @@ class MarketViews:
             return listing.best(True), listing.best(False)
         if not listing.is_open:
             return (None, 0.0), (None, 0.0)
-        moment = self._state.now_ns - self._state.now_ns % SEED_NS
-        known = self._seeds.get(listing.symbol)
+        moment = self._state.now_ns - self._state.now_ns % QUOTE_NS
+        known = self._quotes.get(listing.symbol)
         if known is None or known[0] != moment:
-            seed = self._state.market.seed_book(listing.symbol, self._state.now_ns)
-            known = (moment, _best_of(listing, seed, True), _best_of(listing, seed, False))
-            self._seeds[listing.symbol] = known
+            quote = self._state.market.best_quote(listing.symbol, self._state.now_ns)
+            known = (moment, quote[:2], quote[2:])
+            self._quotes[listing.symbol] = known
         return known[1], known[2]
 
     def _slow_figures(self, listing: Listing) -> Slow:
@@ -200,21 +199,6 @@ class MarketViews:
         for i in range(1, POINTS + 1):
             bar.add(fair(listing.symbol, start + (end - start) * i // POINTS), 0.0, 0.0)
         return bar
-
-
-def _best_of(listing: Listing, seed: Sequence[FlowOrder], is_buy: bool) -> Best:
-    """The best level of a book that has not been made."""
-    scale = listing.scale
-    levels: dict[int, int] = {}
-    for act in seed:
-        if (act.side.sign > 0) is is_buy:
-            tick = scale.floor(act.price) if is_buy else scale.ceil(act.price)
-            if tick > 0:
-                levels[tick] = levels.get(tick, 0) + scale.whole_lots(act.quantity)
-    if not levels:
-        return None, 0.0
-    best = max(levels) if is_buy else min(levels)
-    return scale.price_float(best), scale.quantity_float(levels[best])
 
 
 def _extreme(choose: Callable[[list[float]], float], *values: float | None) -> float | None:

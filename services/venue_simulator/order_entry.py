@@ -301,6 +301,7 @@ class OrderEntry:
         self._state.report_order(order)
         trigger = order.trigger()
         listing.triggers.add(order.number, trigger)
+        self._state.with_stops[listing.symbol] = listing
         self.run_triggers(listing, trigger.source)
         self.finish(listing)
         return order

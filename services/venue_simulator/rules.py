@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from common.core import Data
 from common.messages import InstrumentKind
 
@@ -32,7 +34,9 @@ class ExchangeRules(Data):
     option_band: Decimal = Decimal("0.05")  # of the underlying, plus half of the mark
     option_fee_cap: Decimal = Decimal("0.125")  # of the option's value
     default_leverage: int = 25
-    margin_slope: dict[str, Decimal] = {"BTC": Decimal("0.00005")}  # by base currency
+    margin_slope: dict[str, Decimal] = msgspec.field(  # by base currency
+        default_factory=lambda: {"BTC": Decimal("0.00005")}
+    )
     other_margin_slope: Decimal = Decimal("0.000005")
     short_option_initial: Decimal = Decimal("0.15")
     short_option_floor: Decimal = Decimal("0.1")
@@ -45,4 +49,6 @@ class ExchangeRules(Data):
     linger_ns: int = 30 * SECOND_NS  # how long a book lives that nobody needs
     history: int = 10_000  # closed orders and fills kept per account
     trade_history: int = 1_000  # public trades kept per instrument
-    step_ns: dict[InstrumentKind, int] = STEP_NS  # how often synthetic orders are played
+    step_ns: dict[InstrumentKind, int] = msgspec.field(  # how often synthetic orders are played
+        default_factory=lambda: dict(STEP_NS)
+    )

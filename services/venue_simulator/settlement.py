@@ -93,7 +93,7 @@ class Settler:
         price = payoff(listing, index) if listing.is_option else index
         listing.status = InstrumentStatus.EXPIRED
         listing.delivery_price = float(index)
-        listing.sleep()
+        state.sleep(listing)
         for account in self._owners():
             holding = account.holdings.pop(listing.symbol, None)
             if holding is not None:

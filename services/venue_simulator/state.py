@@ -50,12 +50,14 @@ class State:
         self.listings: dict[str, Listing] = {}
         for definition in definitions:
             self._add_listing(definition)
+        market.add(listing.definition for listing in self.listings.values())
         self.accounts = {
             name: Account(name, dict(money), rules.history) for name, money in balances.items()
         }
         self.synthetic = Account(SYNTHETIC, {}, 0)
         self.orders: dict[int, ClientOrder] = {}
         self.closed: dict[int, SimulatedOrder] = {}
+        self.with_stops: dict[str, Listing] = {}  # those without are dropped when looked at
         self.settlements: list[Settlement] = []
         self.delivery_prices: dict[str, list[DeliveryPrice]] = {}
         self._marks: dict[str, tuple[int, float]] = {}
@@ -71,6 +73,7 @@ class State:
 
     def list_instrument(self, definition: InstrumentDefinition) -> None:
         self._add_listing(definition)
+        self.market.add([definition])
         self.events.append(InstrumentListed(definition.symbol, self.now_ns))
 
     def wake(self, listing: Listing) -> None:
@@ -82,6 +85,12 @@ class State:
         self.market.set_awake(listing.symbol, True)
         heapq.heappush(self._due, (self.now_ns + self._step_ns(listing), listing.symbol))
 
+    def sleep(self, listing: Listing) -> None:
+        """Forget the book of a listing in which no client has orders."""
+        if listing.awake:
+            listing.sleep()
+            self.market.set_awake(listing.symbol, False)
+
     def take_due(self) -> Iterator[Listing]:
         """Listings whose synthetic orders are to be played now; those nobody needs fall asleep."""
         while self._due and self._due[0][0] <= self.now_ns:
@@ -89,8 +98,7 @@ class State:
             listing = self.listings[symbol]
             if not listing.is_open or not listing.is_needed(self.now_ns):
                 heapq.heappop(self._due)
-                listing.sleep()
-                self.market.set_awake(symbol, False)
+                self.sleep(listing)
                 continue
             heapq.heapreplace(self._due, (self.now_ns + self._step_ns(listing), symbol))
             yield listing
@@ -186,7 +194,6 @@ class State:
         return sum((max(ZERO, owner.quantity(listing.symbol)) for owner in owners), ZERO)
 
     def _add_listing(self, definition: InstrumentDefinition) -> None:
-        self.market.add((definition,))
         listing = Listing(definition, self._change_ids, self.rules.trade_history)
         self.listings[definition.symbol] = listing
 

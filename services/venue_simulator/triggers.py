@@ -36,9 +36,6 @@ class TriggerBook:
     def remove(self, number: int) -> None:
         self._waiting.pop(number, None)
 
-    def sources(self) -> set[TriggerPrice]:
-        return {trigger.source for trigger in self._waiting.values()}
-
     def take_due(self, source: TriggerPrice, price: Decimal) -> list[int]:
         """Remove and return the orders whose trigger this price meets, oldest first."""
         due = [
