@@ -16,6 +16,7 @@ from services.cli import output
 
 TRADES_KEPT = 12
 BAR_WIDTH = 14
+FRAME_ROWS = 8  # title, borders, spread, note
 FINAL = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED"})
 CLOSED_KEPT = 5
 
@@ -71,9 +72,26 @@ class Screen:
             self.positions.pop(key, None)
 
 
-def render(screen: Screen) -> RenderableType:
-    """The whole screen."""
-    books = [_instrument(screen, name) for name in screen.instruments]
+@dataclass(frozen=True)
+class Room:
+    """How many rows there are for each side of a book, and for trades."""
+
+    levels: int
+    trades: int
+
+
+def room(screen: Screen, height: int) -> Room:
+    """What fits into a terminal of so many rows, once orders and positions have theirs."""
+    tables = sum(len(rows) + 2 for rows in (screen.orders, screen.positions) if rows)
+    rows = max(0, height - FRAME_ROWS - tables)
+    levels = max(1, min(screen.levels, rows * 2 // 3 // 2))
+    return Room(levels, max(0, min(TRADES_KEPT, rows - 2 * levels)))
+
+
+def render(screen: Screen, height: int = 60) -> RenderableType:
+    """The whole screen, for a terminal of so many rows."""
+    space = room(screen, height)
+    books = [_instrument(screen, name, space) for name in screen.instruments]
     parts: list[RenderableType] = [Text.from_markup(screen.title), Columns(books, expand=False)]
     if screen.orders:
         parts.append(_orders(list(screen.orders.values())))
@@ -104,13 +122,14 @@ def _best(book: dict[str, Any], side: str) -> str:
     return f"{output.number(price)} x {output.number(quantity)}"
 
 
-def _instrument(screen: Screen, name: str) -> Panel:
+def _instrument(screen: Screen, name: str, space: Room) -> Panel:
     book = screen.books.get(name)
     stale = book is not None and book.get("stale")
     if book is None:
         inner: RenderableType = Text("waiting for the book ...", style=output.DIM)
     else:
-        inner = Group(_ladder(book, screen.levels), Text(), _tape(screen.trades.get(name, deque())))
+        tape = _tape(screen.trades.get(name, deque()), space.trades)
+        inner = Group(_ladder(book, space.levels), Text(), tape)
     state = " [black on yellow] STALE [/]" if stale else ""
     border = "yellow" if stale else "bright_black"
     return Panel(inner, title=f"[bold]{name}[/]{state}", border_style=border, padding=(0, 1))
@@ -120,22 +139,30 @@ def _ladder(book: dict[str, Any], levels: int) -> Table:
     """Asks from the far one down to the best, the spread, bids from the best down."""
     asks, bids = book["asks"][:levels], book["bids"][:levels]
     most = max((quantity for _, quantity in [*asks, *bids]), default=1.0)
+    digits = max((_decimals(price) for price, _ in [*asks, *bids]), default=0)
     grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", min_width=11)
     grid.add_column(justify="right", min_width=11)
     grid.add_column(min_width=BAR_WIDTH)
     for price, quantity in reversed(asks):
-        grid.add_row(*_level(price, quantity, most, output.BAD))
+        grid.add_row(*_level(price, digits, quantity, most, output.BAD))
     grid.add_row("", Text(_spread(bids, asks), style=output.DIM), "")
     for price, quantity in bids:
-        grid.add_row(*_level(price, quantity, most, output.GOOD))
+        grid.add_row(*_level(price, digits, quantity, most, output.GOOD))
     return grid
 
 
-def _level(price: float, quantity: float, most: float, style: str) -> tuple[Text, Text, Text]:
+def _decimals(price: float) -> int:
+    """Digits behind the point, so that the prices of a ladder stand in line."""
+    return len(output.number(price, 10).partition(".")[2])
+
+
+def _level(
+    price: float, digits: int, quantity: float, most: float, style: str
+) -> tuple[Text, Text, Text]:
     bar = "█" * max(1, round(BAR_WIDTH * quantity / most))
     return (
-        Text(output.number(price, 10), style=style),
+        Text(f"{price:.{digits}f}", style=style),
         Text(f"{quantity:,.10g}"),
         Text(bar, style=f"{style} dim"),
     )
@@ -144,18 +171,22 @@ def _level(price: float, quantity: float, most: float, style: str) -> tuple[Text
 def _spread(bids: list[list[float]], asks: list[list[float]]) -> str:
     if not bids or not asks:
         return "one side empty"
-    return f"spread {output.number(asks[0][0] - bids[0][0], 6)}"
+    return f"spread {output.number(round(asks[0][0] - bids[0][0], 10), 8)}"
 
 
-def _tape(trades: deque[dict[str, Any]]) -> Table:
+def _tape(trades: deque[dict[str, Any]], rows: int) -> Table:
+    """The newest trades; always as high as it will be, so that nothing jumps."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", min_width=11)
     grid.add_column(justify="right", min_width=11)
     grid.add_column()
-    for trade in list(trades)[:TRADES_KEPT]:
+    shown = list(trades)[:rows]
+    for trade in shown:
         style = output.GOOD if trade["aggressor_side"] == "BUY" else output.BAD
         price = Text(output.number(trade["price"], 10), style=style)
         grid.add_row(price, f"{trade['quantity']:,.10g}", Text(trade["aggressor_side"], style))
+    for _ in range(rows - len(shown)):
+        grid.add_row("", "", "")
     return grid
 
 

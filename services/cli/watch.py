@@ -152,11 +152,11 @@ class Feed(threading.Thread):
 
 
 def _draw(screen: Screen, feed: Feed, ends: float) -> None:
+    terminal = output.console()
     with Live(
-        get_renderable=lambda: render(screen),
+        get_renderable=lambda: render(screen, terminal.size.height),
         refresh_per_second=FRAMES_PER_SECOND,
-        screen=False,
-        console=output.console(),
+        console=terminal,
     ):
         _wait(feed, ends)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from services.cli.view import Screen, lines, render
+from services.cli.view import Screen, lines, render, room
 
 NAME = "deribit.BTC-PERPETUAL"
 BOOK = {"instrument": NAME, "bids": [[61999.5, 100.0]], "asks": [[62000.0, 50.0]], "stale": False}
@@ -73,3 +73,13 @@ def test_a_flat_position_goes_away() -> None:
     assert "-0.1" in shown(screen)
     screen.apply("positions", position | {"quantity": "0"})
     assert screen.positions == {}
+
+
+def test_the_view_fits_the_terminal() -> None:
+    screen = Screen("desk", [NAME])
+    for height in range(1, 80):
+        space = room(screen, height)
+        assert 1 <= space.levels <= screen.levels
+        assert 2 * space.levels + space.trades + 8 <= max(height, 10)
+    screen.apply("orders", order("1", "NEW"))
+    assert room(screen, 30).trades + 2 * room(screen, 30).levels == 30 - 8 - 3
