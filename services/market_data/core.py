@@ -246,14 +246,12 @@ class MarketData:
         link = self._links.get(event.link)
         if link is not None:
             self._out += self._links.on_up(link, now_ns)
-            self._out.append(Alert("INFO", "link up", {"link": link.name}))
 
     def _on_link_down(self, event: LinkDown, now_ns: int) -> None:
         link = self._links.get(event.link)
         if link is None:
             return
         self._count("links_lost")
-        self._warn("link down", link=link.name, reason=event.reason)
         self._lose_streams(link, f"link down: {event.reason}", now_ns)
         self._out += self._links.on_down(link, now_ns)
         self._update_state()
