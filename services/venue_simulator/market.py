@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 
 SPOT_PREMIUM = 0.2  # spot follows its index closer than a perpetual does
 INTENSITY_STEP = 1.1  # rates change in steps
-YEAR_NS = 365 * 86_400_000_000_000
-DAY_NS = 86_400_000_000_000
+KEPT_NS = 3 * 86_400_000_000_000  # how long an expired instrument may still be asked about
 
 
 class Traded(msgspec.Struct):
@@ -76,12 +75,12 @@ class Market:
                 self._add(definition)
 
     def forget_expired(self, now_ns: int) -> None:
-        """Drop what expired a day ago."""
+        """Drop what expired days ago."""
         for symbol, traded in list(self._traded.items()):
-            if (traded.definition.expiration_ns or now_ns) < now_ns - DAY_NS:
+            if (traded.definition.expiration_ns or now_ns) < now_ns - KEPT_NS:
                 self.set_awake(symbol, False)
                 del self._traded[symbol]
-        for key in [key for key in self._chains if key[1] < now_ns - DAY_NS]:
+        for key in [key for key in self._chains if key[1] < now_ns - KEPT_NS]:
             del self._chains[key]
 
     # prices
