@@ -12,7 +12,8 @@ from common.codec import subscription
 from common.config import DeskConfig
 from services.cli import output
 from services.cli.processes import processes
-from services.cli.settings import Settings
+from services.cli.settings import CliError, Settings
+from services.cli.supervisor import Supervisor
 
 ENVELOPE = (
     "schema",
@@ -43,7 +44,10 @@ def tap(
 ) -> None:
     """Print bus messages until Ctrl-C. An exact topic starts the venue's feed, a prefix not."""
     settings: Settings = context.obj
-    socket = _socket(settings, settings.load_config())
+    config = settings.load_config()
+    if Supervisor(settings.run_dir).pid() is None:
+        raise CliError(f"no desk runs in {settings.run_dir.path}; start one with `crossdesk up`")
+    socket = _socket(settings, config)
     try:
         for topic in topics:
             socket.subscribe(subscription(topic))

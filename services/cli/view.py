@@ -42,9 +42,13 @@ class Screen:
         elif kind == "trade":
             self._apply_trades(data)
         elif kind == "orders":
+            if data.get("type") == "snapshot":
+                self.orders.clear()
             for order in data.get("orders") or [data]:
                 self._apply_order(order)
         elif kind == "positions":
+            if data.get("type") == "snapshot":
+                self.positions.clear()
             for position in data.get("positions") or [data]:
                 self._apply_position(position)
 
