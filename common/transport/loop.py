@@ -180,8 +180,9 @@ class Shell:
     def _close(self) -> None:
         if self._journal is not None:
             self._journal.close()
-        for link in self._links.values():
+        for link in list(self._links.values()):
             link.close("stopping")
+        self._end_tasks()
         self._http.close()
         for asker in self._askers.values():
             asker.close()
@@ -193,6 +194,14 @@ class Shell:
         self._publisher.close()
         self._context.destroy(linger=0)
         self.loop.close()
+
+    def _end_tasks(self) -> None:
+        """A task that outlives its loop, such as a link's pings, complains when it is freed."""
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
     def _on_bug(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A core or shell that raised is broken: exit beats trading on corrupt state."""
