@@ -145,7 +145,7 @@ class Holdings:
             instrument=name,
             venue=self.venue,
             account=self.account,
-            quantity=ledger.quantity,
+            quantity=plain(ledger.quantity),
             average_price=None if average is None else plain(average),
             currency=currency,
             realized_pnl=plain(ledger.realized_pnl),
