@@ -44,6 +44,7 @@ REFILLS = 2  # requotes after a take
 FORESIGHT_NS = 2 * SECOND_NS
 TOUCH_BIAS = 2.5  # slot = levels * u^TOUCH_BIAS
 TAKE_REACH = (3.0, 12.0)  # a take reaches 3 slots into the book, rarely up to 15
+TAKE_SIZE = (0.6, 0.7)  # in touches: of a short one, and what each further slot adds
 QUOTE, TAKE, CANCEL = 0, 1, 2
 NOTHING: tuple[FlowOrder, ...] = ()
 
@@ -127,16 +128,16 @@ class Stream:
         take_times, family = bursts(dice, busy * profile.takes, length)
         delays = dice.roll(len(take_times) * REFILLS) * (2.0 * REFILL_DELAY_S)
         refills = np.repeat(take_times, REFILLS) + delays
-        refills = refills[refills < length]
+        reach = np.floor(TAKE_REACH[0] + TAKE_REACH[1] * dice.roll(len(take_times)) ** 5)
+        near = np.floor(np.repeat(reach, REFILLS) * dice.roll(len(refills)) ** 2)
+        refills, near = refills[refills < length], near[refills < length]
         slots = np.floor(self._shape.levels * dice.roll(len(quote_times)) ** TOUCH_BIAS)
-        near = np.floor(3.0 * dice.roll(len(refills)) ** 2)
         away = 2.0 + np.floor((self._shape.levels - 4) * dice.roll(len(cancel_times)))
         kinds = np.repeat(
             [QUOTE, QUOTE, TAKE, CANCEL],
             [len(quote_times), len(refills), len(take_times), len(cancel_times)],
         )
         moments = np.concatenate((quote_times, refills, take_times, cancel_times))
-        reach = np.floor(TAKE_REACH[0] + TAKE_REACH[1] * dice.roll(len(take_times)) ** 3)
         places = np.concatenate((slots, near, reach, away))
         families = np.full(len(moments), -1)
         families[kinds == TAKE] = family
@@ -168,7 +169,7 @@ class Stream:
                 orders.extend(quote_pair(shape, int(slot), fair, offset, size, other, up, at_ns))
             elif kind == TAKE:
                 price = shape.ask(fair, offset) if buy else shape.bid(fair, offset)
-                amount = take_amount(size, other, shape.size)
+                amount = take_amount(size, slot)
                 orders.append(FlowOrder(FlowAction.TAKE, -1, side, price, amount, at_ns))
             else:
                 key = slot_key(int(slot), buy)
@@ -267,7 +268,6 @@ def quote_pair(
     return (ask, bid) if rising else (bid, ask)
 
 
-def take_amount(size: float, chance_size: float, touch: float) -> float:
-    """Mostly about the size of a touch, now and then several times as much."""
-    whale = 6.0 if chance_size > 2.7 * touch else 1.0
-    return 0.7 * size * whale
+def take_amount(size: float, reach: float) -> float:
+    """Takes that reach far are large: they sweep the levels on their way."""
+    return size * (TAKE_SIZE[0] + TAKE_SIZE[1] * (reach - TAKE_REACH[0]))
