@@ -199,8 +199,9 @@ class Links:
         link.phase = Phase.READY
 
     def on_down(self, link: Link, now_ns: int) -> list[CoreCommand]:
-        if link.is_open and now_ns - link.up_ns >= STEADY_NS:
+        if link.up_ns and now_ns - link.up_ns >= STEADY_NS:
             link.backoff.reset()
+        link.up_ns = 0
         link.phase = Phase.DOWN
         link.feed.on_down()
         link.runs.clear()

@@ -469,6 +469,24 @@ def test_reconnects_wait_longer_and_longer_up_to_30_seconds():
     assert max(waits) == waits[-1] == 15.0
 
 
+@pytest.mark.parametrize("by_us", [True, False])
+def test_a_link_that_was_up_for_long_comes_back_soon(by_us):
+    rig = Rig(data_timeout_s=4.0)
+    rig.feed(Started())
+    for _ in range(8):
+        rig.feed(LinkDown(LINK, "refused"))
+        rig.now += 30 * S
+        assert LinkOpen(LINK, URL) in rig.core.on_time(rig.now)
+    rig.feed(LinkUp(LINK))
+    rig.frame(FeedReady(True))
+    rig.frame(StreamsStarted([STATE, PLATFORM], []))
+    quiet(rig, 11)
+    if by_us:
+        assert any(isinstance(c, LinkClose) for c in rig.later(5 * S))
+    rig.feed(LinkDown(LINK, "gone"))
+    assert LinkOpen(LINK, URL) in rig.later(250 * MS)
+
+
 def test_a_silent_link_is_probed_then_closed():
     rig = running(data_timeout_s=4.0)
     assert sent(rig.later(2 * S)) == ["probe"]
