@@ -1,0 +1,52 @@
+"""Orders of one venue account: checks, journal, the venue's order entry, order events."""
+
+from __future__ import annotations
+
+import os
+import random
+
+from common import config
+from common.domain.backoff import Backoff
+from common.errors import ConfigError
+from common.transport import journal, service
+from common.transport.loop import Shell
+from common.venues import load
+from services.trading_engine import records
+from services.trading_engine.core import TradingEngine
+from services.trading_engine.start_counter import StartCounter
+
+
+def build(arguments: service.Arguments) -> Shell:
+    venue, account = arguments.venue, arguments.account
+    venue_config = arguments.config.venue(venue)
+    account_config = arguments.config.account(venue, account)
+    where = str(arguments.config_path)
+    credentials = config.credentials(account_config.credentials, where=where)
+    if credentials is None:
+        key = f"venues.{venue}.accounts.{account}.credentials"
+        raise ConfigError(where, key, "orders need a key of the account")
+    state = arguments.run_dir.state
+    journal_path = state / f"{venue}.{account}.journal"
+    cancel = account_config.on_disconnect == "cancel"
+    core = TradingEngine(
+        venue,
+        account_config,
+        venue_config.websocket_url,
+        load(venue).orders(credentials, cancel_on_disconnect=cancel),
+        Backoff(random.Random(os.urandom(8)).random),
+        start_counter=StartCounter(state / f"{venue}.{account}.start").next(),
+        journal=records.decode(journal.read(journal_path)),
+    )
+    return Shell(
+        arguments.process("trading_engine"),
+        core,
+        arguments.run_dir,
+        publisher=f"order_events.{venue}.{account}",
+        subscribe=[f"md.{venue}"],
+        router=f"orders.{venue}.{account}",
+        journal=journal_path,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(service.main("trading_engine", build))

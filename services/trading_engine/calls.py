@@ -1,0 +1,198 @@
+"""Order calls: from a decided order to a frame on the link, and what its answer does."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from common import core as c
+from common import messages as m
+from common.domain.order import Facts, Order
+from common.messages import OrderTrigger as E
+from common.messages import RejectReason as R
+from common.venues.order_entry import CallDone, CallRefused, OrderEntry
+from services.trading_engine.answers import ANSWER_WAIT_NS
+from services.trading_engine.ledger import Item
+from services.trading_engine.reconcile import Reconciler
+from services.trading_engine.records import IntentRecord
+from services.trading_engine.reports import Reports
+from services.trading_engine.state import Call, EngineState
+
+NS_PER_MS = 1_000_000
+REFUSED = {
+    "place": E.REJECTED,
+    "modify": E.REPLACE_REJECTED,
+    "cancel": E.CANCEL_REJECTED,
+    "cancel_all": E.CANCEL_REJECTED,
+}
+GONE = frozenset({R.ORDER_CLOSED, R.UNKNOWN_ORDER})
+
+
+class Calls:
+    """Sends places, modifies and cancels, and takes their answers."""
+
+    def __init__(
+        self, state: EngineState, entry: OrderEntry, reports: Reports, doubts: Reconciler
+    ) -> None:
+        self._state = state
+        self._entry = entry
+        self._reports = reports
+        self._doubts = doubts
+        self._unanswered: deque[Call] = deque()  # in the order of sending
+        self._cancels: deque[str] = deque()  # waiting for the rate budget
+
+    # --- sending ------------------------------------------------------------------------------
+
+    def place(self, order: Order, item: Item, reprice: bool, now_ns: int) -> None:
+        state = self._state
+        call = self._call("place", order, now_ns)
+        symbol = state.market.symbol_of(order.state.instrument)
+        made = self._entry.place(order.state, symbol, call.valid_until_ns, reprice, call)
+        state.publish(order, "self")
+        self._intend(item, order, call, Facts())
+        self._send(call, made.method, made.frame)
+
+    def modify(self, order: Order, item: Item, wanted: Facts, now_ns: int) -> None:
+        call = self._call("modify", order, now_ns)
+        before = order.state
+        made = self._entry.modify(before, wanted, call.valid_until_ns, call)
+        order.apply(E.REPLACE_SENT, now_ns, wanted)
+        self._state.publish(order, "self")
+        self._intend(item, order, call, wanted)
+        self._send(call, made.method, made.frame)
+
+    def cancel(self, order: Order, now_ns: int, item: Item | None = None) -> None:
+        """Queue a cancel; it goes before everything else that waits."""
+        if item is not None:
+            call = Call("cancel", now_ns, order.state.client_order_id)
+            self._intend(item, order, call, Facts())
+        self._cancels.append(order.state.client_order_id)
+        self.send_cancels(now_ns)
+
+    def cancel_all(self, filters: m.CancelAll, orders: list[Order], now_ns: int) -> bool:
+        """One call for them all, if the venue has it and the budget allows."""
+        state = self._state
+        symbol = state.market.symbol_of(filters.instrument) if filters.instrument else ""
+        call = Call("cancel_all", now_ns, valid_until_ns=now_ns)
+        made = self._entry.cancel_all(filters, symbol, call)
+        if made is None or not state.pacer.take(now_ns, is_cancel=True):
+            return False
+        for order in orders:
+            call.orders.append(order.state.client_order_id)
+            if order.apply(E.CANCEL_SENT, now_ns):
+                state.publish(order, "self")
+        # What still waits for the journal must not be overtaken by its own cancel.
+        all_known = all(order.state.venue_order_id for order in orders)
+        self._send(call, made.method, made.frame, urgent=all_known)
+        return True
+
+    def send_cancels(self, now_ns: int) -> None:
+        """Send what the budget allows of the cancels that wait."""
+        state = self._state
+        while self._cancels and state.logged_in and state.pacer.take(now_ns, is_cancel=True):
+            order = state.store.get(self._cancels.popleft())
+            if order is not None and not order.is_final:
+                self._send_cancel(order, now_ns)
+
+    def _send_cancel(self, order: Order, now_ns: int) -> None:
+        state = self._state
+        known = state.market.instrument(order.state.instrument)
+        currency = known.definition.settlement if known else ""
+        call = self._call("cancel", order, now_ns)
+        made = self._entry.cancel(order.state, currency, call)
+        if order.apply(E.CANCEL_SENT, now_ns):
+            state.publish(order, "self")
+        self._send(call, made.method, made.frame, urgent=bool(order.state.venue_order_id))
+
+    def _call(self, kind: str, order: Order, now_ns: int) -> Call:
+        valid_until = now_ns + self._state.config.order_valid_for_ms * NS_PER_MS
+        name = order.state.client_order_id
+        return Call(kind, now_ns, name, valid_until_ns=valid_until, orders=[name])
+
+    def _send(self, call: Call, method: str, frame: bytes, *, urgent: bool = False) -> None:
+        call.method = method
+        self._unanswered.append(call)
+        self._state.send(frame, urgent=urgent)
+
+    def _intend(self, item: Item, order: Order, call: Call, wanted: Facts) -> None:
+        self._state.out.record(
+            IntentRecord(
+                item.request.key,
+                item.request.request_id,
+                item.index,
+                item.kind,
+                order.state,
+                call.valid_until_ns,
+                wanted.price,
+                wanted.quantity,
+                wanted.trigger_price,
+                wanted.post_only,
+            )
+        )
+
+    # --- answers ------------------------------------------------------------------------------
+
+    def on_answer(self, call: Call, done: CallDone, now_ns: int) -> None:
+        """Merge what came back; a refusal ends the call unless it leaves the outcome open."""
+        refused = done.refused
+        self.log(call, "ok" if refused is None else f"{refused.code} {refused.text}", now_ns)
+        for seen in done.orders:
+            self._reports.on_order(seen, "answer", now_ns, call.kind)
+        for fill in done.fills:
+            self._reports.on_fill(fill, "answer", now_ns)
+        if refused is None and not done.orders:
+            call.answered = True  # a mere count: the stream tells of the orders
+            return
+        self._forget(call)
+        if refused is not None:
+            for order in self._orders_of(call):
+                self._refuse(order, call, refused, now_ns)
+
+    def _refuse(self, order: Order, call: Call, refused: CallRefused, now_ns: int) -> None:
+        gone = refused.reason in GONE
+        if refused.unknown or (gone and call.kind == "cancel"):
+            self._doubts.begin(order, call.valid_until_ns, now_ns)
+            return
+        facts = Facts(reason=refused.reason, text=refused.text)
+        if order.apply(REFUSED[call.kind], now_ns, facts):
+            self._state.publish(order, "answer")
+        if gone and not order.is_final:
+            self._doubts.begin(order, call.valid_until_ns, now_ns)
+
+    def on_lost(self, call: Call, now_ns: int) -> None:
+        """The link dropped before the answer: the outcome is unknown."""
+        self._forget(call)
+        self.log(call, "lost", now_ns)
+        self._doubt(call, now_ns)
+
+    def log(self, call: Call, outcome: str, now_ns: int) -> None:
+        latency_ms = (now_ns - call.sent_ns) / NS_PER_MS
+        self._state.out.add(c.ApiCalled(call.method, latency_ms, outcome, call.client_order_id))
+
+    def _forget(self, call: Call) -> None:
+        if call in self._unanswered:
+            self._unanswered.remove(call)
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def next_ns(self, now_ns: int) -> int | None:
+        due = [self._unanswered[0].sent_ns + ANSWER_WAIT_NS] if self._unanswered else []
+        if self._cancels and self._state.logged_in:
+            due.append(self._state.pacer.ready_ns(now_ns, is_cancel=True))
+        return min(due, default=None)
+
+    def on_time(self, now_ns: int) -> None:
+        while self._unanswered and self._unanswered[0].sent_ns + ANSWER_WAIT_NS <= now_ns:
+            call = self._unanswered.popleft()
+            if not call.answered:
+                self.log(call, "no answer", now_ns)
+            self._doubt(call, now_ns)
+        self.send_cancels(now_ns)
+
+    def _doubt(self, call: Call, now_ns: int) -> None:
+        for order in self._orders_of(call):
+            if order.is_pending:
+                self._doubts.begin(order, call.valid_until_ns, now_ns)
+
+    def _orders_of(self, call: Call) -> list[Order]:
+        found = (self._state.store.get(name) for name in call.orders)
+        return [order for order in found if order is not None]

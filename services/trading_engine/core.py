@@ -1,0 +1,214 @@
+"""The trading engine of one account: commands in; checks, journal, calls and order events out.
+
+This module only dispatches: events go to the part that knows them, then what changed is told to the
+requests that wait, and the next wake-up is asked for. `desk` takes commands, `placing` decides on
+orders, `calls` speaks with the venue, `reports` merges what it says, `reconcile` settles doubts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from common import core as c
+from common.config import AccountConfig
+from common.domain.backoff import Backoff
+from common.domain.risk import Limits
+from common.errors import VenueProtocolError
+from common.messages import RejectReason as R
+from common.venues import order_entry as entry
+from services.trading_engine.answers import Answers
+from services.trading_engine.calls import Calls
+from services.trading_engine.desk import Desk
+from services.trading_engine.ledger import Ledger
+from services.trading_engine.link import Link
+from services.trading_engine.placing import Placing
+from services.trading_engine.queries import Queries
+from services.trading_engine.reconcile import Reconciler
+from services.trading_engine.records import Entry, StartRecord
+from services.trading_engine.reports import Reports
+from services.trading_engine.restore import Restorer
+from services.trading_engine.state import Call, EngineState
+
+
+class TradingEngine:
+    """One engine; see common/core.py for the contract with its shell.
+
+    Args:
+        order_entry: speaks the venue's language.
+        start_counter: raised at every start, so that no client_order_id comes back.
+        journal: what earlier runs wrote, oldest first.
+        backoff: between reconnections.
+    """
+
+    def __init__(
+        self,
+        venue: str,
+        config: AccountConfig,
+        url: str,
+        order_entry: entry.OrderEntry,
+        backoff: Backoff,
+        *,
+        start_counter: int,
+        journal: Sequence[Entry] = (),
+        build: str = "",
+    ) -> None:
+        limits = Limits.of(config.limits, f"venues.{venue}.accounts.{config.name}.limits")
+        self._state = state = EngineState(venue, config, limits, start_counter)
+        self._entry = order_entry
+        self._build = build
+        self._start_counter = start_counter
+        self._ledger = Ledger()
+        self._reports = Reports(state)
+        self._doubts = Reconciler(state, order_entry, self._reports)
+        self._calls = Calls(state, order_entry, self._reports, self._doubts)
+        self._answers = Answers(state, self._ledger)
+        self._placing = Placing(state, self._calls, self._answers)
+        self._queries = Queries(state)
+        self._desk = Desk(
+            state, self._calls, self._placing, self._answers, self._ledger, self._queries
+        )
+        self._link = Link(state, order_entry, url, backoff)
+        self._armed_ns: int | None = None
+        Restorer(state, self._ledger, self._answers).replay(journal)
+
+    # --- events -------------------------------------------------------------------------------
+
+    def handle(self, event: c.Event, now_ns: int) -> Sequence[c.CoreCommand]:
+        self._state.received_ns = 0
+        match event:
+            case c.VenueFrame():
+                self._on_frame(event, now_ns)
+            case c.BusMessage():
+                self._state.market.on_message(event.message)
+            case c.CommandReceived():
+                self._desk.receive(event, now_ns)
+            case c.Subscribed():
+                self._on_subscribed(event.topic, now_ns)
+            case c.TopicLost():
+                self._state.market.on_lost(event.topic)
+            case c.JournalFailed():
+                self._on_journal_failed(event.error)
+            case c.Started() | c.Stopping() | c.LinkUp() | c.LinkDown():
+                self._on_life(event, now_ns)
+        return self._finish(now_ns)
+
+    def on_time(self, now_ns: int) -> Sequence[c.CoreCommand]:
+        self._state.received_ns = 0
+        if self._armed_ns is not None and now_ns >= self._armed_ns:
+            self._armed_ns = None
+        self._link.on_time(now_ns)
+        self._calls.on_time(now_ns)
+        self._reports.on_time(now_ns)
+        self._doubts.on_time(now_ns)
+        return self._finish(now_ns)
+
+    def _on_life(self, event: c.Event, now_ns: int) -> None:
+        match event:
+            case c.Started():
+                self._state.out.record(StartRecord(self._start_counter, self._build))
+                for command in self._state.market.start():
+                    self._state.out.add(command)
+                self._link.start()
+            case c.Stopping():
+                self._state.stopping = True
+                self._placing.give_up(R.NOT_READY, "the engine is stopping")
+                self._link.stop()
+            case c.LinkUp():
+                self._link.on_up(now_ns)
+            case c.LinkDown():
+                self._on_link_down(event.reason, now_ns)
+
+    def _on_link_down(self, reason: str, now_ns: int) -> None:
+        self._link.on_down(reason, now_ns)
+        self._doubts.on_down()
+        for call in self._entry.on_down():
+            if isinstance(call, Call) and call.kind not in ("sync", "query"):
+                self._calls.on_lost(call, now_ns)
+        self._placing.give_up(R.LINK_DOWN, "the link to the venue broke")
+
+    def _on_subscribed(self, topic: str, now_ns: int) -> None:
+        snapshot = self._queries.snapshot(topic, now_ns)
+        if snapshot is not None:
+            self._state.out.add(c.PublishSnapshot(topic, snapshot))
+
+    def _on_journal_failed(self, error: str) -> None:
+        """No order leaves without a record; cancels still do."""
+        if not self._state.out.journal_failed:
+            self._state.out.journal_failed = True
+            self._state.out.alert("ERROR", "the journal failed: new orders are refused", why=error)
+            self._state.out.add(c.SetState("degraded", f"journal: {error}"))
+
+    # --- the venue's frames -------------------------------------------------------------------
+
+    def _on_frame(self, event: c.VenueFrame, now_ns: int) -> None:
+        self._state.received_ns = event.received_ns
+        try:
+            told = self._entry.parse(event.payload, now_ns)
+        except VenueProtocolError as error:
+            self._state.out.add(c.Count("frames_bad"))
+            self._state.out.alert("WARNING", str(error))
+            # What it said is lost to us, so ask the venue how things stand.
+            self._doubts.sync_soon(now_ns)
+            return
+        for item in told:
+            self._on_told(item, now_ns)
+
+    def _on_told(self, item: entry.EntryEvent, now_ns: int) -> None:
+        match item:
+            case entry.OrderSeen(order):
+                self._reports.on_order(order, "stream", now_ns)
+            case entry.FillSeen(fill):
+                self._reports.on_fill(fill, "stream", now_ns)
+            case entry.CallDone():
+                self._on_answer(item, now_ns)
+            case entry.LinkReady():
+                self._state.logged_in = True
+                self._doubts.sync(now_ns)
+            case _:
+                self._link.on_told(item, now_ns)
+
+    def _on_answer(self, done: entry.CallDone, now_ns: int) -> None:
+        call = done.context
+        if not isinstance(call, Call):
+            return
+        if call.kind == "sync":
+            if self._doubts.on_sync(call, done, now_ns):
+                self._link.ready()
+        elif call.kind == "query":
+            self._doubts.on_query(call, done, now_ns)
+        else:
+            self._calls.on_answer(call, done, now_ns)
+            self._answers.note(self._state.changed)
+            self._state.changed = []
+            if not (done.refused and done.refused.unknown):
+                self._answers.answered(call.kind, call.orders)
+
+    # --- the end of every event ---------------------------------------------------------------
+
+    def _finish(self, now_ns: int) -> Sequence[c.CoreCommand]:
+        state = self._state
+        self._doubts.on_time(now_ns)
+        while self._doubts.resend:
+            self._calls.cancel(self._doubts.resend.pop(), now_ns)
+        self._placing.retry(now_ns)
+        self._doubts.drop_settled([order for order, _ in state.changed])
+        self._answers.note(state.changed)
+        state.changed = []
+        self._answers.finish(now_ns)
+        self._wake(now_ns)
+        return state.out.flush(now_ns)
+
+    def _wake(self, now_ns: int) -> None:
+        """Ask to be woken for whatever is due first."""
+        due = [
+            self._link.next_ns(),
+            self._calls.next_ns(now_ns),
+            self._reports.next_ns(),
+            self._doubts.next_ns(),
+            self._placing.next_ns(now_ns),
+            self._answers.next_ns(),
+        ]
+        first = min((ns for ns in due if ns is not None), default=None)
+        if first is not None and (self._armed_ns is None or first < self._armed_ns):
+            self._armed_ns = first
+            self._state.out.add(c.WakeAt(first))

@@ -1,0 +1,280 @@
+"""New orders and modifies: checks, then the wait for prices and budget, then the call."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from common import messages as m
+from common.codec import NAME
+from common.domain import risk
+from common.domain.order import Facts, Order
+from common.messages import OrderStatus as S
+from common.messages import OrderTrigger as E
+from common.messages import RejectReason as R
+from services.trading_engine.answers import Answers
+from services.trading_engine.calls import Calls
+from services.trading_engine.ledger import Item
+from services.trading_engine.state import EngineState
+
+NS_PER_S = 1_000_000_000
+DEFAULT_EXPIRY_NS = NS_PER_S
+PACE_WAIT_NS = 300_000_000  # how long a new order may wait for the rate budget
+
+
+class Placing:
+    """Decides on new orders and modifies."""
+
+    def __init__(self, state: EngineState, calls: Calls, answers: Answers) -> None:
+        self._state = state
+        self._calls = calls
+        self._answers = answers
+        self._to_send: deque[Item] = deque()  # what waits for prices or budget
+        self._sent_at: deque[int] = deque()  # of the last second
+
+    def place(self, item: Item, command: m.PlaceOrder, sent_ns: int, now_ns: int) -> None:
+        """Take a new order: refuse it, send it or let it wait a moment."""
+        expires_ns = command.expires_ns or sent_ns + DEFAULT_EXPIRY_NS
+        if now_ns > expires_ns:
+            late_ms = (now_ns - expires_ns) // 1_000_000
+            self._refuse(item, R.LATE, "expires_ns", f"read {late_ms} ms too late")
+        elif not _is_name(command.owner) or not _is_name(command.tag):
+            field = "tag" if _is_name(command.owner) else "owner"
+            text = f"{field} has at most 64 characters of A-Z a-z 0-9 . _ : / -"
+            self._refuse(item, R.BAD_REQUEST, field, text)
+        else:
+            self.attempt(item, now_ns)
+
+    def attempt(self, item: Item, now_ns: int) -> None:
+        """Carry out now, or queue for the price or the rate budget that is missing."""
+        attempt = self._try_place if item.kind == "place" else self._try_modify
+        if not attempt(item, now_ns):
+            self._to_send.append(item)
+
+    def _place_command(self, item: Item) -> m.PlaceOrder:
+        command = item.request.command
+        if isinstance(command, m.PlaceOrders):
+            return command.orders[item.index]
+        assert isinstance(command, m.PlaceOrder)
+        return command
+
+    def _try_place(self, item: Item, now_ns: int) -> bool:
+        """True when it is decided: refused or sent."""
+        command = self._place_command(item)
+        if self._refuse_unready(item):
+            return True
+        if self._must_wait_for_prices(command.instrument, now_ns):
+            return False
+        refusal = risk.check(command, self._state.limits, self._known(command, "", now_ns))
+        if refusal is not None:
+            self._refuse(item, refusal.reason, refusal.field, refusal.text)
+            return True
+        if not self._take_budget(item, now_ns):
+            return item.result is not None
+        order = self._new_order(command, item, now_ns)
+        self._answers.expect(item, order, now_ns)
+        self._calls.place(order, item, command.reprice, now_ns)
+        return True
+
+    def _refuse_unready(self, item: Item) -> bool:
+        state = self._state
+        if state.stopping:
+            self._refuse(item, R.NOT_READY, "", "the engine is stopping")
+        elif state.out.journal_failed:
+            self._refuse(item, R.JOURNAL_FAILED, "", "the journal cannot be written")
+        elif not state.logged_in:
+            self._refuse(item, R.LINK_DOWN, "", "there is no link to the venue")
+        elif not state.is_ready:
+            self._refuse(item, R.NOT_READY, "", "the engine still reads its state at the venue")
+        elif not state.market.has_definitions:
+            text = "instrument definitions have not come from market_data yet"
+            self._refuse(item, R.NOT_READY, "instrument", text)
+        return item.result is not None
+
+    def _must_wait_for_prices(self, instrument: str, now_ns: int) -> bool:
+        market = self._state.market
+        if market.instrument(instrument) is None:
+            return False
+        for command in market.watch(instrument, now_ns):
+            self._state.out.add(command)
+        return now_ns < market.wait_until_ns(instrument)
+
+    def _known(self, command: m.PlaceOrder, without: str, now_ns: int) -> risk.State:
+        state, instrument = self._state, command.instrument
+        while self._sent_at and self._sent_at[0] <= now_ns - NS_PER_S:
+            self._sent_at.popleft()
+        return risk.State(
+            instrument=state.market.instrument(instrument),
+            market=state.market.prices(instrument),
+            mode=state.mode,
+            open_orders=len(state.store.open),
+            orders_last_second=len(self._sent_at),
+            position=state.store.positions.get(instrument, risk.ZERO),
+            open_same_side=(
+                state.store.open_quantity(instrument, command.side, without)
+                if state.mode is m.TradingMode.REDUCING
+                else risk.ZERO
+            ),
+        )
+
+    def _take_budget(self, item: Item, now_ns: int) -> bool:
+        """False: it has to wait, or (with a result) it would wait too long."""
+        pacer = self._state.pacer
+        if pacer.take(now_ns, is_cancel=False):
+            self._sent_at.append(now_ns)
+            return True
+        item.deadline_ns = item.deadline_ns or now_ns + PACE_WAIT_NS
+        ready_ns = pacer.ready_ns(now_ns, is_cancel=False)
+        if ready_ns > item.deadline_ns:
+            wait_ms = (ready_ns - now_ns) // 1_000_000
+            text = f"the venue's rate budget is used up; try again in {wait_ms} ms"
+            self._refuse(item, R.RATE_LIMIT, "", text)
+        return False
+
+    def _new_order(self, command: m.PlaceOrder, item: Item, now_ns: int) -> Order:
+        state = self._state
+        return Order(
+            m.OrderUpdated(
+                client_order_id=state.ids.next(),
+                venue_order_id="",
+                instrument=command.instrument,
+                venue=state.venue,
+                account=state.account,
+                owner=command.owner,
+                side=command.side,
+                order_type=command.order_type,
+                price=command.price,
+                quantity=command.quantity,
+                time_in_force=command.time_in_force,
+                status=S.PENDING_NEW,
+                cum_quantity=risk.ZERO,
+                leaves_quantity=command.quantity,
+                avg_price=None,
+                event=E.PLACED,
+                revision=1,
+                created_ns=now_ns,
+                updated_ns=now_ns,
+                post_only=command.post_only,
+                reduce_only=command.reduce_only,
+                trigger_price=command.trigger_price,
+                trigger=command.trigger,
+                request_id=item.request.request_id,
+                tag=command.tag,
+            )
+        )
+
+    # --- modifies -----------------------------------------------------------------------------
+
+    def _try_modify(self, item: Item, now_ns: int) -> bool:
+        command = item.request.command
+        assert isinstance(command, m.ModifyOrder)
+        if self._refuse_unready(item):
+            return True
+        order = find(self._state, self._answers, item, command.client_order_id, command.owner)
+        if order is None or self._refuse_modify(item, order, command):
+            return True
+        if self._must_wait_for_prices(order.state.instrument, now_ns):
+            return False
+        known = self._known(_as_place(order.state, command), order.state.client_order_id, now_ns)
+        refusal = risk.check(
+            _as_place(order.state, command), self._state.limits, known, is_new=False
+        )
+        if refusal is not None:
+            self._refuse(item, refusal.reason, refusal.field, refusal.text, order)
+            return True
+        if not self._take_budget(item, now_ns):
+            return item.result is not None
+        wanted = Facts(
+            price=command.price,
+            quantity=command.quantity,
+            trigger_price=command.trigger_price,
+            post_only=command.post_only,
+        )
+        self._answers.expect(item, order, now_ns)
+        self._calls.modify(order, item, wanted, now_ns)
+        return True
+
+    def _refuse_modify(self, item: Item, order: Order, command: m.ModifyOrder) -> bool:
+        state = order.state
+        wanted = (command.price, command.quantity, command.trigger_price, command.post_only)
+        if all(value is None for value in wanted):
+            text = "nothing to change: give a price, a quantity or a trigger_price"
+            self._refuse(item, R.BAD_REQUEST, "price", text, order)
+        elif order.is_pending:
+            text = f"the order is {state.status.value}: wait until the venue has answered"
+            self._refuse(item, R.NOT_READY, "client_order_id", text, order)
+        elif command.quantity is not None and command.quantity <= state.cum_quantity:
+            text = f"quantity is the new total; {state.cum_quantity} are filled already"
+            self._refuse(item, R.BAD_QUANTITY, "quantity", text, order)
+        return item.result is not None
+
+    # --- what waits ---
+    def _retry_ns(self, item: Item, now_ns: int) -> int:
+        if item.deadline_ns:
+            return min(item.deadline_ns, self._state.pacer.ready_ns(now_ns, is_cancel=False))
+        command = item.request.command
+        if isinstance(command, m.ModifyOrder):
+            order = self._state.store.get(command.client_order_id)
+            name = order.state.instrument if order else ""
+        else:
+            name = self._place_command(item).instrument
+        return self._state.market.wait_until_ns(name) if name else now_ns
+
+    def next_ns(self, now_ns: int) -> int | None:
+        return min((self._retry_ns(item, now_ns) for item in self._to_send), default=None)
+
+    def retry(self, now_ns: int) -> None:
+        """Try what waits again; earlier ones first."""
+        attempts: dict[str, Callable[[Item, int], bool]] = {
+            "place": self._try_place,
+            "modify": self._try_modify,
+        }
+        for _ in range(len(self._to_send)):
+            item = self._to_send.popleft()
+            if not attempts[item.kind](item, now_ns):
+                self._to_send.append(item)
+
+    def give_up(self, reason: R, text: str) -> None:
+        """Refuse what was not sent yet: the link is gone or the engine stops."""
+        while self._to_send:
+            self._refuse(self._to_send.popleft(), reason, "", text)
+
+    def _refuse(
+        self, item: Item, reason: R, field: str, text: str, order: Order | None = None
+    ) -> None:
+        self._answers.refuse(item, reason, field, text, order)
+
+
+def _as_place(state: m.OrderUpdated, command: m.ModifyOrder) -> m.PlaceOrder:
+    """The order as it would be after the modify, for the checks."""
+    return m.PlaceOrder(
+        instrument=state.instrument,
+        side=state.side,
+        quantity=command.quantity or state.quantity,
+        order_type=state.order_type,
+        price=command.price if command.price is not None else state.price,
+        time_in_force=state.time_in_force,
+        post_only=state.post_only if command.post_only is None else command.post_only,
+        reduce_only=state.reduce_only,
+        trigger_price=(
+            command.trigger_price if command.trigger_price is not None else state.trigger_price
+        ),
+        trigger=state.trigger,
+    )
+
+
+def find(state: EngineState, answers: Answers, item: Item, name: str, owner: str) -> Order | None:
+    """The open order of that id, if it belongs to the owner who asks; else the item is refused."""
+    order = state.store.get(name)
+    if order is None or (owner and order.state.owner != owner):
+        answers.refuse(item, R.UNKNOWN_ORDER, "client_order_id", f"there is no order {name}")
+        return None
+    if order.is_final:
+        text = f"the order is {order.state.status.value} already"
+        answers.refuse(item, R.ORDER_CLOSED, "client_order_id", text, order)
+        return None
+    return order
+
+
+def _is_name(text: str) -> bool:
+    return not text or NAME.match(text) is not None

@@ -1,0 +1,299 @@
+"""The venue's truth: after a (re)connect for the whole account, and for each order in doubt.
+
+A doubt ends by evidence only. Found: the view is merged. Absent: said only when the venue can no
+longer accept the call (its horizon), and two whole rounds of questions, a second apart, agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from common import messages as m
+from common.domain.order import Facts, Order
+from common.messages import OrderStatus as S
+from common.messages import OrderTrigger as E
+from common.messages import RejectReason as R
+from common.venues.order_entry import CallDone, OrderEntry, VenueFill, VenueOrder, VenueOrderState
+from services.trading_engine.records import VerdictRecord
+from services.trading_engine.reports import Reports
+from services.trading_engine.state import Call, EngineState
+
+NS_PER_S = 1_000_000_000
+AFTER_HORIZON_NS = 2 * NS_PER_S
+AGAIN_NS = NS_PER_S
+ROUND_LIMIT_NS = 5 * NS_PER_S  # for all answers of one round
+ALARM_NS = 60 * NS_PER_S
+ASKED_AT_ONCE = 4  # orders; each costs a handful of calls
+DAY_NS = 86_400 * NS_PER_S
+OVERLAP_NS = 60 * NS_PER_S
+ABSENT_ROUNDS = 2
+NOT_KNOWN = frozenset({R.UNKNOWN_ORDER})
+
+
+class _Doubt(msgspec.Struct, eq=False):
+    order: Order
+    horizon_ns: int
+    next_ns: int
+    since_ns: int
+    was_pending: bool
+    asked_ns: int = 0
+    round: int = 0
+    outstanding: int = 0
+    clean: bool = True
+    found: bool = False
+    absent: int = 0
+    alarmed: bool = False
+
+
+class _Sync(msgspec.Struct, eq=False):
+    round: int
+    outstanding: int
+    clean: bool = True
+    orders: list[VenueOrder] = []
+    fills: list[VenueFill] = []
+    positions: dict[str, m.Exact] = {}
+
+
+class Reconciler:
+    """Asks the venue, and settles what is in doubt."""
+
+    def __init__(self, state: EngineState, entry: OrderEntry, reports: Reports) -> None:
+        self._state = state
+        self._entry = entry
+        self._reports = reports
+        self._doubts: dict[str, _Doubt] = {}
+        self._sync: _Sync | None = None
+        self._sync_at_ns: int | None = None
+        self._round = 0
+        self._synced_before = False
+        self.resend: list[Order] = []  # cancels that never arrived
+
+    # --- doubts -------------------------------------------------------------------------------
+
+    def begin(self, order: Order, horizon_ns: int, now_ns: int) -> None:
+        """The fate of the order is not known; mark it so and ask."""
+        if order.doubt(now_ns):
+            self._state.publish(order, "self")
+        client_order_id = order.state.client_order_id
+        known = self._doubts.get(client_order_id)
+        if known is None:
+            doubt = _Doubt(order, horizon_ns, now_ns, now_ns, order.is_pending)
+            self._doubts[client_order_id] = doubt
+        else:
+            known.horizon_ns = max(known.horizon_ns, horizon_ns)
+
+    def drop_settled(self, orders: Sequence[Order]) -> None:
+        """Word of an order came by itself: nothing to ask any more."""
+        for order in orders:
+            client_order_id = order.state.client_order_id
+            doubt = self._doubts.get(client_order_id)
+            if doubt is not None and (
+                order.is_final or (doubt.was_pending and not order.is_pending)
+            ):
+                self._settle(doubt, "the venue told")
+
+    def on_down(self) -> None:
+        self._sync = None
+        self._sync_at_ns = None
+        for doubt in self._doubts.values():
+            doubt.outstanding = 0
+
+    def next_ns(self) -> int | None:
+        due = [] if self._sync_at_ns is None else [self._sync_at_ns]
+        if self._state.is_ready:
+            due += [self._due_ns(doubt) for doubt in self._doubts.values()]
+        return min(due, default=None)
+
+    def on_time(self, now_ns: int) -> None:
+        if self._sync_at_ns is not None and now_ns >= self._sync_at_ns:
+            self.sync(now_ns)
+        if not self._state.is_ready:
+            return
+        for doubt in list(self._doubts.values()):
+            self._alarm(doubt, now_ns)
+            if doubt.outstanding and now_ns >= doubt.asked_ns + ROUND_LIMIT_NS:
+                doubt.outstanding, doubt.absent = 0, 0
+                doubt.next_ns = now_ns
+        asked = sum(1 for doubt in self._doubts.values() if doubt.outstanding)
+        for doubt in list(self._doubts.values()):
+            if not doubt.outstanding and doubt.next_ns <= now_ns and asked < ASKED_AT_ONCE:
+                asked += 1
+                self._ask(doubt, now_ns)
+
+    def _due_ns(self, doubt: _Doubt) -> int:
+        return doubt.asked_ns + ROUND_LIMIT_NS if doubt.outstanding else doubt.next_ns
+
+    def _alarm(self, doubt: _Doubt, now_ns: int) -> None:
+        if not doubt.alarmed and now_ns - doubt.since_ns > ALARM_NS:
+            doubt.alarmed = True
+            client_order_id = doubt.order.state.client_order_id
+            text = "an order is in doubt for a minute"
+            self._state.out.alert("ERROR", text, client_order_id=client_order_id)
+
+    def _ask(self, doubt: _Doubt, now_ns: int) -> None:
+        state, order = self._state, doubt.order.state
+        known = state.market.instrument(order.instrument)
+        if known is None:
+            doubt.next_ns = now_ns + AGAIN_NS
+            return
+        self._round += 1
+        doubt.round, doubt.clean, doubt.found = self._round, True, False
+        doubt.asked_ns = now_ns
+        call = Call("query", now_ns, order.client_order_id, round=doubt.round)
+        questions = self._entry.order_calls(order, known.definition, call)
+        doubt.outstanding = len(questions)
+        for question in questions:
+            state.send(question.frame, urgent=True)
+
+    def on_query(self, call: Call, done: CallDone, now_ns: int) -> None:
+        """One answer of a round of questions about one order."""
+        doubt = self._doubts.get(call.client_order_id)
+        if doubt is None or doubt.round != call.round or not doubt.outstanding:
+            return
+        doubt.outstanding -= 1
+        not_known = done.refused is not None and done.refused.reason in NOT_KNOWN
+        doubt.clean = doubt.clean and (not_known or self._is_whole(doubt, done))
+        for seen in done.orders:
+            found = self._reports.find(seen.venue_order_id, seen.label, seen.parent_venue_order_id)
+            if found is doubt.order:
+                doubt.found = True
+                self._reports.on_order(seen, "query", now_ns)
+        for fill in done.fills:
+            if self._reports.find(fill.venue_order_id, fill.label) is doubt.order:
+                doubt.found = True
+                self._reports.on_fill(fill, "query", now_ns)
+        if not doubt.outstanding:
+            self._judge(doubt, now_ns)
+
+    @staticmethod
+    def _is_whole(doubt: _Doubt, done: CallDone) -> bool:
+        """The listing reaches back to before the order, so that its silence says something."""
+        if done.complete:
+            return True
+        oldest = min((order.created_ns for order in done.orders), default=0)
+        return 0 < oldest < doubt.order.state.created_ns
+
+    def _judge(self, doubt: _Doubt, now_ns: int) -> None:
+        order = doubt.order
+        if order.is_final or (doubt.found and not order.is_pending):
+            self._settle(doubt, "found by asking")
+        elif doubt.found:
+            self._judge_pending(doubt, now_ns)
+        elif not doubt.clean:
+            doubt.absent = 0
+            doubt.next_ns = now_ns + AGAIN_NS
+        else:
+            self._judge_absent(doubt, now_ns)
+
+    def _judge_pending(self, doubt: _Doubt, now_ns: int) -> None:
+        """The order is open at the venue, our cancel or modify has not shown."""
+        order = doubt.order
+        past = now_ns >= doubt.horizon_ns + AFTER_HORIZON_NS
+        doubt.next_ns = now_ns + AGAIN_NS
+        if order.state.status is S.PENDING_CANCEL:
+            self.resend.append(order)
+            doubt.next_ns = now_ns + AFTER_HORIZON_NS
+        elif past:
+            facts = Facts(reason=R.LATE, text="the modify did not reach the venue")
+            if order.apply(E.REPLACE_REJECTED, now_ns, facts, E.REPLACE_REJECTED):
+                self._state.publish(order, "query")
+            self._settle(doubt, "open and unchanged after the horizon")
+
+    def _judge_absent(self, doubt: _Doubt, now_ns: int) -> None:
+        order, possible_ns = doubt.order, doubt.horizon_ns + AFTER_HORIZON_NS
+        if doubt.asked_ns < possible_ns:
+            doubt.next_ns = possible_ns
+            return
+        doubt.absent += 1
+        doubt.next_ns = doubt.asked_ns + AGAIN_NS
+        if doubt.absent < ABSENT_ROUNDS:
+            return
+        if order.state.venue_order_id:
+            facts = Facts(text="the venue no longer knows this order")
+            trigger = E.CANCELED
+        else:
+            facts = Facts(reason=R.LATE, text="not found: it did not reach the venue in time")
+            trigger = E.REJECTED
+        if order.apply(trigger, now_ns, facts):
+            self._state.publish(order, "query")
+        self._settle(doubt, f"absent in {doubt.absent} rounds after the horizon")
+
+    def _settle(self, doubt: _Doubt, evidence: str) -> None:
+        state = doubt.order.state
+        del self._doubts[state.client_order_id]
+        self._state.out.record(VerdictRecord(state.client_order_id, state.status, evidence))
+        self._state.out.alert(
+            "INFO",
+            f"doubt settled: {state.status.value}, {evidence}",
+            client_order_id=state.client_order_id,
+        )
+
+    # --- the whole account --------------------------------------------------------------------
+
+    def sync(self, now_ns: int) -> None:
+        """Ask for open orders, recent orders and fills, and positions."""
+        self._sync_at_ns = now_ns + ROUND_LIMIT_NS
+        self._round += 1
+        since_ns = max(self._state.store.last_fill_ns - OVERLAP_NS, now_ns - DAY_NS)
+        call = Call("sync", now_ns, round=self._round)
+        questions = self._entry.account_calls(since_ns, call)
+        self._sync = _Sync(self._round, len(questions))
+        for question in questions:
+            self._state.send(question.frame, urgent=True)
+
+    def sync_soon(self, now_ns: int) -> None:
+        """Something the venue said was lost on us: look at the whole account again."""
+        if self._state.logged_in and self._sync is None and self._sync_at_ns is None:
+            self._sync_at_ns = now_ns + AGAIN_NS
+
+    def on_sync(self, call: Call, done: CallDone, now_ns: int) -> bool:
+        """One answer; True when all are in and the account's state is the venue's."""
+        sync = self._sync
+        if sync is None or sync.round != call.round:
+            return False
+        sync.outstanding -= 1
+        if done.refused is not None:
+            sync.clean = False
+            self._state.out.alert("WARNING", "start-up query refused", text=done.refused.text)
+        sync.orders += done.orders
+        sync.fills += done.fills
+        sync.positions |= done.positions
+        if sync.outstanding:
+            return False
+        self._sync = None
+        if not sync.clean:
+            self._sync_at_ns = now_ns + AGAIN_NS
+            return False
+        self._sync_at_ns = None
+        self._apply(sync, now_ns)
+        return True
+
+    def _apply(self, sync: _Sync, now_ns: int) -> None:
+        state = self._state
+        seen_ids: set[str] = set()
+        for seen in sorted(sync.orders, key=lambda order: order.updated_ns):
+            known = self._reports.find(seen.venue_order_id, seen.label, seen.parent_venue_order_id)
+            if known is not None or seen.state is VenueOrderState.OPEN:
+                order = self._reports.on_order(seen, "query", now_ns)
+                seen_ids.add(order.state.client_order_id)
+        has_history = self._synced_before or state.store.last_fill_ns > 0
+        for fill in sorted(sync.fills, key=lambda fill: fill.filled_ns):
+            known = self._reports.find(fill.venue_order_id, fill.label)
+            if known is None and not has_history:
+                self._reports.keep_old(fill)
+            else:
+                self._reports.on_fill(fill, "query", now_ns)
+        name_of = state.market.name_of
+        state.store.positions = {name_of(s): quantity for s, quantity in sync.positions.items()}
+        self._synced_before = True
+        self._doubt_unseen(seen_ids, now_ns)
+
+    def _doubt_unseen(self, seen_ids: set[str], now_ns: int) -> None:
+        """Open here, yet not listed there, or still waiting for an outcome: ask for each."""
+        for client_order_id, order in list(self._state.store.open.items()):
+            if order.is_pending or client_order_id not in seen_ids:
+                self.begin(order, order.state.updated_ns + AFTER_HORIZON_NS, now_ns)
+        for doubt in self._doubts.values():
+            doubt.next_ns = now_ns

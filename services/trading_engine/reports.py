@@ -1,0 +1,240 @@
+"""What the venue says about orders and fills, merged into ours.
+
+Answers, the stream and queries carry the same things in any order and any number of times; the
+newer view of an order holds, a fill counts once. Orders that are not ours are adopted as external.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from common import messages as m
+from common.codec import NAME
+from common.domain.order import OPEN_STATUSES, Facts, Order
+from common.messages import OrderTrigger as E
+from common.venues.order_entry import VenueFill, VenueOrder, VenueOrderState
+from services.trading_engine.records import FillRecord
+from services.trading_engine.state import EngineState
+
+ORPHAN_WAIT_NS = 1_000_000_000  # how long a fill may precede all word of its order
+ENDS = {
+    VenueOrderState.FILLED: E.FILL,
+    VenueOrderState.CANCELED: E.CANCELED,
+    VenueOrderState.EXPIRED: E.EXPIRED,
+    VenueOrderState.REJECTED: E.REJECTED,
+}
+ZERO = Decimal(0)
+
+
+class Reports:
+    """Turns the venue's records into steps of our orders."""
+
+    def __init__(self, state: EngineState) -> None:
+        self._state = state
+        self._orphans: list[tuple[int, VenueFill, str]] = []  # due, fill, source
+
+    # --- orders -------------------------------------------------------------------------------
+
+    def find(self, venue_order_id: str, label: str, parent: str = "") -> Order | None:
+        """Our order of that id; by label only while the venue's id is not known to us."""
+        store = self._state.store
+        order = store.by_venue_id(venue_order_id)
+        if order is None and parent:
+            order = store.by_venue_id(parent)
+        if order is None and self._state.ids.is_ours(label):
+            order = store.get(label)
+            if order is not None and order.venue_order_ids:
+                return None  # somebody else wrote our id on another order
+        return order
+
+    def on_order(self, seen: VenueOrder, source: str, now_ns: int, answers: str = "") -> Order:
+        """Merge one view of an order.
+
+        Args:
+            answers: the kind of call this view came back from: "place", "modify", "cancel" or "".
+        """
+        order = self.find(seen.venue_order_id, seen.label, seen.parent_venue_order_id)
+        if order is None:
+            order = self._adopt(seen, now_ns)
+        state = order.state
+        if seen.venue_order_id in order.venue_order_ids - {state.venue_order_id}:
+            return order  # the stop order that this one was born from
+        for trigger, facts in self._steps(order, seen, answers):
+            event = E.RECONCILED if source == "query" and not answers else None
+            if order.apply(trigger, now_ns, facts, event):
+                self._state.publish(order, source, seen.updated_ns)
+        self._state.store.put(order)
+        self._flush_orphans(seen.venue_order_id, now_ns)
+        return order
+
+    def _steps(self, order: Order, seen: VenueOrder, answers: str) -> list[tuple[E, Facts]]:
+        facts = Facts(
+            venue_order_id=seen.venue_order_id,
+            price=seen.price,
+            quantity=seen.quantity,
+            trigger_price=seen.trigger_price,
+            post_only=seen.post_only,
+            cum_quantity=seen.cum_quantity,
+            avg_price=seen.avg_price,
+            text=seen.text,
+            updated_ns=seen.updated_ns,
+        )
+        steps = []
+        if self._is_replaced(order, seen, answers):
+            steps.append((E.REPLACED, facts))
+        if seen.state is VenueOrderState.OPEN:
+            grown = seen.cum_quantity > order.state.cum_quantity
+            steps.append((E.PARTIAL_FILL if grown else E.ACCEPTED, facts))
+        else:
+            steps.append((ENDS[seen.state], facts))
+        return steps
+
+    @staticmethod
+    def _is_replaced(order: Order, seen: VenueOrder, answers: str) -> bool:
+        """The view shows a modify done: ours, or one that another client made."""
+        state, wanted = order.state, order.wanted
+        if answers == "modify":
+            return True
+        terms = (seen.price, seen.quantity, seen.trigger_price)
+        now = (state.price, state.quantity, state.trigger_price)
+        if terms == now or seen.state is VenueOrderState.REJECTED:
+            return False
+        if state.status is m.OrderStatus.PENDING_REPLACE and wanted is not None:
+            asked = (
+                wanted.price or state.price,
+                wanted.quantity or state.quantity,
+                wanted.trigger_price or state.trigger_price,
+            )
+            return terms == asked
+        return state.status in OPEN_STATUSES
+
+    def _adopt(self, seen: VenueOrder, now_ns: int) -> Order:
+        """An order we know nothing of: placed by hand, by another client, or by a lost journal."""
+        state = self._state
+        ours = state.ids.is_ours(seen.label) and state.store.get(seen.label) is None
+        order = Order(
+            m.OrderUpdated(
+                client_order_id=seen.label if ours else state.ids.next(),
+                venue_order_id=seen.venue_order_id,
+                instrument=state.market.name_of(seen.symbol),
+                venue=state.venue,
+                account=state.account,
+                owner="",
+                side=seen.side,
+                order_type=seen.order_type,
+                price=seen.price,
+                quantity=seen.quantity,
+                time_in_force=seen.time_in_force,
+                status=m.OrderStatus.PENDING_NEW,
+                cum_quantity=ZERO,
+                leaves_quantity=seen.quantity,
+                avg_price=None,
+                event=E.PLACED,
+                revision=0,
+                created_ns=seen.created_ns or now_ns,
+                updated_ns=now_ns,
+                post_only=seen.post_only,
+                reduce_only=seen.reduce_only,
+                trigger_price=seen.trigger_price,
+                trigger=seen.trigger,
+                external=True,
+                tag=seen.label if NAME.match(seen.label) else "",
+            )
+        )
+        state.out.alert(
+            "WARNING",
+            "adopted an order that was not placed through this engine",
+            client_order_id=order.state.client_order_id,
+            venue_order_id=seen.venue_order_id,
+            instrument=order.state.instrument,
+        )
+        return order
+
+    # --- fills --------------------------------------------------------------------------------
+
+    def on_fill(self, seen: VenueFill, source: str, now_ns: int) -> None:
+        """Count one execution; of an order nobody spoke of yet, wait a moment for that."""
+        if self._state.store.knows_fill(seen.exec_id):
+            return
+        order = self.find(seen.venue_order_id, seen.label)
+        if order is None and source == "stream":
+            if all(fill.exec_id != seen.exec_id for _, fill, _ in self._orphans):
+                self._orphans.append((now_ns + ORPHAN_WAIT_NS, seen, source))
+            return
+        self._count(order, seen, source, now_ns)
+
+    def keep_old(self, seen: VenueFill) -> None:
+        """A fill from before our time: for the record, not an event."""
+        if not self._state.store.knows_fill(seen.exec_id):
+            fill = self._fill(None, seen)
+            self._state.store.add_fill(fill)
+            self._state.out.record(FillRecord(fill))
+
+    def next_ns(self) -> int | None:
+        return self._orphans[0][0] if self._orphans else None
+
+    def on_time(self, now_ns: int) -> None:
+        """Give up waiting for word of the orders of early fills."""
+        while self._orphans and self._orphans[0][0] <= now_ns:
+            _, fill, source = self._orphans.pop(0)
+            self._count(None, fill, source, now_ns)
+
+    def _flush_orphans(self, venue_order_id: str, now_ns: int) -> None:
+        mine = [item for item in self._orphans if item[1].venue_order_id == venue_order_id]
+        if mine:
+            self._orphans = [item for item in self._orphans if item not in mine]
+            for _, fill, source in mine:
+                self.on_fill(fill, source, now_ns)
+
+    def _count(self, order: Order | None, seen: VenueFill, source: str, now_ns: int) -> None:
+        state = self._state
+        fill = self._fill(order, seen)
+        state.store.add_fill(fill)
+        state.store.move(fill)
+        state.out.record(FillRecord(fill))
+        if order is not None:
+            self._count_in(order, fill, source, now_ns)
+        state.publish_fill(fill)
+
+    def _count_in(self, order: Order, fill: m.Fill, source: str, now_ns: int) -> None:
+        before = order.state
+        if before.status is m.OrderStatus.REJECTED:
+            self._state.out.alert(
+                "ERROR",
+                "a fill of an order that was called rejected",
+                client_order_id=before.client_order_id,
+                exec_id=fill.exec_id,
+            )
+        event = E.RECONCILED if source == "query" else None
+        order.count(
+            fill.exec_id,
+            fill.last_price,
+            fill.last_quantity,
+            now_ns,
+            fill.venue_order_id,
+            event,
+        )
+        if order.state is not before:
+            self._state.publish(order, source, fill.filled_ns)
+
+    def _fill(self, order: Order | None, seen: VenueFill) -> m.Fill:
+        state = self._state
+        label = seen.label if state.ids.is_ours(seen.label) else ""
+        return m.Fill(
+            exec_id=seen.exec_id,
+            client_order_id=order.state.client_order_id if order else label,
+            venue_order_id=seen.venue_order_id,
+            instrument=state.market.name_of(seen.symbol),
+            venue=state.venue,
+            account=state.account,
+            owner=order.state.owner if order else "",
+            side=seen.side,
+            last_price=seen.price,
+            last_quantity=seen.quantity,
+            liquidity=seen.liquidity,
+            fee=seen.fee,
+            fee_currency=seen.fee_currency,
+            filled_ns=seen.filled_ns,
+            external=order.state.external if order else True,
+            tag=order.state.tag if order else "",
+        )

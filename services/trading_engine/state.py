@@ -1,0 +1,83 @@
+"""What all parts of the engine share: who we are, what we know, and what we are about to send."""
+
+from __future__ import annotations
+
+import msgspec
+
+from common import core as c
+from common import messages as m
+from common.codec import owner_topic
+from common.config import AccountConfig
+from common.domain.order import Order
+from common.domain.risk import Limits
+from services.trading_engine.ids import ClientOrderIds
+from services.trading_engine.market import MarketView
+from services.trading_engine.outbox import Outbox
+from services.trading_engine.pacing import Pacer
+from services.trading_engine.records import ReportRecord
+from services.trading_engine.store import OrderStore
+
+
+class Call(msgspec.Struct, eq=False):
+    """Context of one call to the venue.
+
+    kind: "place", "modify", "cancel", "cancel_all", "sync" or "query". orders: what it concerns.
+    answered: yes, but the orders' own reports are still to come. round: of a query.
+    """
+
+    kind: str
+    sent_ns: int
+    client_order_id: str = ""
+    method: str = ""
+    valid_until_ns: int = 0
+    round: int = 0
+    orders: list[str] = []
+    answered: bool = False
+
+
+class EngineState:
+    """State of one engine; its parts hold a reference each, the core owns it."""
+
+    def __init__(
+        self, venue: str, config: AccountConfig, limits: Limits, start_counter: int
+    ) -> None:
+        self.venue = venue
+        self.account = config.name
+        self.config = config
+        self.limits = limits
+        self.ids = ClientOrderIds(config.engine_number, start_counter)
+        self.store = OrderStore()
+        self.market = MarketView(venue)
+        self.pacer = Pacer(config.rate_per_second, config.rate_burst)
+        self.out = Outbox()
+        self.mode = m.TradingMode.ACTIVE
+        self.link = f"orders.{venue}.{config.name}"
+        self.logged_in = False  # calls may be sent
+        self.is_ready = False  # and the state is the venue's
+        self.stopping = False
+        self.received_ns = 0  # of the venue frame that is being handled
+        self.changed: list[tuple[Order, m.OrderUpdated]] = []  # since the last look
+
+    def send(self, frame: bytes, *, urgent: bool = False) -> None:
+        command = c.LinkSend(self.link, frame)
+        if urgent:
+            self.out.urgent(command)
+        else:
+            self.out.add(command)
+
+    def publish(self, order: Order, source: str, venue_time_ns: int = 0) -> None:
+        """File, journal and tell an order that changed."""
+        self.store.put(order)
+        state = order.state
+        self.changed.append((order, state))
+        self.out.record(ReportRecord(state, source))
+        topic = owner_topic("order", self.venue, self.account, state.owner)
+        self.out.add(
+            c.Publish(topic, state, venue_time_ns=venue_time_ns, received_ns=self.received_ns)
+        )
+
+    def publish_fill(self, fill: m.Fill) -> None:
+        topic = owner_topic("fill", self.venue, self.account, fill.owner)
+        self.out.add(
+            c.Publish(topic, fill, venue_time_ns=fill.filled_ns, received_ns=self.received_ns)
+        )

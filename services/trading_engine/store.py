@@ -1,0 +1,121 @@
+"""The engine's orders, fills and own positions."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from decimal import Decimal
+
+from common import messages as m
+from common.domain.order import Order
+
+CLOSED_KEPT = 10_000
+CLOSED_TOLD = 200  # in a snapshot
+FILLS_KEPT = 10_000
+FILLS_TOLD = 1000
+DAY_NS = 86_400 * 1_000_000_000
+ZERO = Decimal(0)
+
+
+class OrderStore:
+    """All open orders, the recently closed ones, recent fills, and the quantity per instrument."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Order] = {}
+        self._closed: OrderedDict[str, Order] = OrderedDict()
+        self._by_venue_id: dict[str, str] = {}
+        self._fills: deque[m.Fill] = deque(maxlen=FILLS_KEPT)
+        self._exec_ids: OrderedDict[str, None] = OrderedDict()
+        self._fills_dropped = False
+        self.positions: dict[str, Decimal] = {}
+
+    # --- orders -------------------------------------------------------------------------------
+
+    def get(self, client_order_id: str) -> Order | None:
+        return self.open.get(client_order_id) or self._closed.get(client_order_id)
+
+    def by_venue_id(self, venue_order_id: str) -> Order | None:
+        client_order_id = self._by_venue_id.get(venue_order_id)
+        return self.get(client_order_id) if client_order_id is not None else None
+
+    def put(self, order: Order) -> None:
+        """Add an order, or file it anew after a change."""
+        client_order_id = order.state.client_order_id
+        for venue_order_id in order.venue_order_ids:
+            self._by_venue_id[venue_order_id] = client_order_id
+        if not order.is_final:
+            self._closed.pop(client_order_id, None)
+            self.open[client_order_id] = order
+            return
+        self.open.pop(client_order_id, None)
+        self._closed[client_order_id] = order
+        self._closed.move_to_end(client_order_id)
+        while len(self._closed) > CLOSED_KEPT:
+            _, old = self._closed.popitem(last=False)
+            for venue_order_id in old.venue_order_ids:
+                self._by_venue_id.pop(venue_order_id, None)
+
+    def select(self, owner: str | None = None, *, closed: bool = False) -> list[m.OrderUpdated]:
+        """Open orders, oldest first, and with closed the last CLOSED_TOLD closed ones before."""
+        found: list[m.OrderUpdated] = []
+        if closed:
+            of_owner = [order.state for order in self._matching(self._closed, owner)]
+            found = of_owner[-CLOSED_TOLD:]
+        return found + [order.state for order in self._matching(self.open, owner)]
+
+    def open_quantity(self, instrument: str, side: m.Side, without: str = "") -> Decimal:
+        """What open orders of this side may still fill."""
+        states = (order.state for order in self.open.values())
+        return sum(
+            (
+                state.leaves_quantity
+                for state in states
+                if state.instrument == instrument
+                and state.side is side
+                and state.client_order_id != without
+            ),
+            ZERO,
+        )
+
+    @staticmethod
+    def _matching(orders: dict[str, Order], owner: str | None) -> Iterator[Order]:
+        return (o for o in orders.values() if owner is None or o.state.owner == owner)
+
+    # --- fills --------------------------------------------------------------------------------
+
+    def knows_fill(self, exec_id: str) -> bool:
+        return exec_id in self._exec_ids
+
+    def add_fill(self, fill: m.Fill) -> None:
+        self._fills_dropped = self._fills_dropped or len(self._fills) == FILLS_KEPT
+        self._fills.append(fill)
+        self._exec_ids[fill.exec_id] = None
+        while len(self._exec_ids) > 5 * FILLS_KEPT:
+            self._exec_ids.popitem(last=False)
+
+    def move(self, fill: m.Fill) -> None:
+        """Change our own quantity of the instrument by a fill."""
+        before = self.positions.get(fill.instrument, ZERO)
+        self.positions[fill.instrument] = before + fill.side.sign * fill.last_quantity
+
+    def fills(
+        self,
+        now_ns: int,
+        owner: str | None = None,
+        client_order_id: str | None = None,
+        limit: int = FILLS_TOLD,
+    ) -> tuple[list[m.Fill], bool]:
+        """The newest fills of the last day, oldest first, and whether some were left out."""
+        of_day = [
+            fill
+            for fill in self._fills
+            if fill.filled_ns > now_ns - DAY_NS
+            and (owner is None or fill.owner == owner)
+            and (client_order_id is None or fill.client_order_id == client_order_id)
+        ]
+        limit = max(1, min(limit, FILLS_TOLD))
+        return of_day[-limit:], len(of_day) > limit or self._fills_dropped
+
+    @property
+    def last_fill_ns(self) -> int:
+        return max((fill.filled_ns for fill in self._fills), default=0)
