@@ -16,7 +16,7 @@ import msgspec
 
 from common.config import Credentials
 from common.errors import VenueProtocolError
-from common.messages import Fill, Liquidity, Side
+from common.messages import Fill
 from common.venues.accounts import (
     AccountCallFailed,
     AccountEvent,
@@ -28,6 +28,7 @@ from common.venues.accounts import (
     PositionReport,
     PositionsChanged,
 )
+from common.venues.deribit.order_payloads import decode_trades, plain
 from common.venues.deribit.session import (
     Answer,
     LoggedIn,
@@ -36,6 +37,7 @@ from common.venues.deribit.session import (
     Send,
     Session,
 )
+from common.venues.order_entry import VenueFill
 from common.venues.streams import FrameToSend
 
 VENUE_NAME = "deribit"
@@ -45,8 +47,7 @@ CHANNELS = [CHANGES, PORTFOLIO]
 MOST_TRADES = 1000
 NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
-SIDES = {"buy": Side.BUY, "sell": Side.SELL}
-LIQUIDITIES = {"M": Liquidity.MAKER, "T": Liquidity.TAKER}
+NO_TRADES = msgspec.Raw(b"[]")
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
@@ -70,31 +71,9 @@ class _Position(msgspec.Struct, gc=False):
     estimated_liquidation_price: float | None = None
 
 
-class _Trade(msgspec.Struct, gc=False):
-    """{"trade_id": "ETH-40215115", "order_id": "ETH-41421995110", "direction": "buy", "price":
-    4580.05, "amount": 100.0, "fee": 0.0, "fee_currency": "ETH", "liquidity": "M", ...}; direction
-    is the account's own side."""
-
-    trade_id: Name
-    order_id: Name
-    instrument_name: Name
-    direction: str
-    price: Decimal
-    amount: Decimal
-    timestamp: int
-    fee: Decimal = Decimal(0)
-    fee_currency: str = ""
-    liquidity: str = "T"
-    label: str = ""
-
-
 class _Changes(msgspec.Struct, gc=False):
-    trades: list[_Trade] = []
+    trades: msgspec.Raw = NO_TRADES
     positions: list[_Position] = []
-
-
-class _Trades(msgspec.Struct, gc=False):
-    trades: list[_Trade]
 
 
 class _Summary(msgspec.Struct, gc=False):
@@ -124,7 +103,6 @@ def _decoder(kind: type[Decoded]) -> Callable[[msgspec.Raw], Decoded]:
 
 
 _changes = _decoder(_Changes)
-_trades = _decoder(_Trades)
 _positions = _decoder(list[_Position])
 _summary = _decoder(_Summary)
 _summaries = _decoder(_Summaries)
@@ -209,7 +187,7 @@ class AccountFeed:
             changes = _read(_changes, event.data)
             return [
                 PositionsChanged(
-                    [self._fill(trade) for trade in changes.trades],
+                    self._fills(changes.trades),
                     [_position_report(position) for position in changes.positions],
                 )
             ]
@@ -234,8 +212,7 @@ class AccountFeed:
         if method == "private/get_account_summaries":
             summaries = _read(_summaries, answer.result).summaries
             return [BalanceList([_balance_report(each) for each in summaries])]
-        fills = [self._fill(trade) for trade in _read(_trades, answer.result).trades]
-        return [PositionsChanged(fills, [])]
+        return [PositionsChanged(self._fills(answer.result), [])]
 
     def _on_subscribed(self, accepted: list[str]) -> list[AccountEvent]:
         missing = [channel for channel in CHANNELS if channel not in accepted]
@@ -243,28 +220,28 @@ class AccountFeed:
             return [AccountRefused(f"the venue does not give us {', '.join(missing)}")]
         return [AccountOpened(), *(FrameToSend(frame) for frame in self.ask_state())]
 
-    def _fill(self, trade: _Trade) -> Fill:
-        if trade.direction not in SIDES or trade.liquidity not in LIQUIDITIES:
-            words = f"{trade.direction}, {trade.liquidity}"
-            raise VenueProtocolError(VENUE_NAME, "unknown direction or liquidity", words)
-        price, amount = _exact(trade.price), _exact(trade.amount)
-        if amount <= 0 or price < 0:
-            raise VenueProtocolError(VENUE_NAME, "a trade without amount or price", trade.trade_id)
+    def _fills(self, trades: msgspec.Raw) -> list[Fill]:
+        fills, _ = decode_trades(trades)
+        return [self._fill(fill) for fill in fills]
+
+    def _fill(self, fill: VenueFill) -> Fill:
+        if not fill.exec_id or fill.quantity <= 0 or fill.price < 0:
+            raise VenueProtocolError(VENUE_NAME, "a trade without id or amount", fill.exec_id)
         return Fill(
-            exec_id=trade.trade_id,
-            client_order_id=trade.label,
-            venue_order_id=trade.order_id,
-            instrument=f"{VENUE_NAME}.{trade.instrument_name}",
+            exec_id=fill.exec_id,
+            client_order_id=fill.label,
+            venue_order_id=fill.venue_order_id,
+            instrument=f"{VENUE_NAME}.{fill.symbol}",
             venue=VENUE_NAME,
             account=self._account,
             owner="",
-            side=SIDES[trade.direction],
-            last_price=price,
-            last_quantity=amount,
-            liquidity=LIQUIDITIES[trade.liquidity],
-            fee=_exact(trade.fee),
-            fee_currency=trade.fee_currency,
-            filled_ns=trade.timestamp * NS_PER_MS,
+            side=fill.side,
+            last_price=fill.price,
+            last_quantity=fill.quantity,
+            liquidity=fill.liquidity,
+            fee=fill.fee,
+            fee_currency=fill.fee_currency,
+            filled_ns=fill.filled_ns,
         )
 
 
@@ -275,22 +252,15 @@ def _read(decode: Callable[[msgspec.Raw], Decoded], raw: msgspec.Raw) -> Decoded
         raise VenueProtocolError(VENUE_NAME, str(error), bytes(raw)) from None
 
 
-def _exact(value: Decimal) -> Decimal:
-    """A number of usable size, "40" for 40.0; text such as 1e999999 is a Decimal too."""
-    if not value.is_finite() or abs(value.adjusted()) > 20:
-        raise VenueProtocolError(VENUE_NAME, "a number out of range", str(value)[:40])
-    return Decimal(format(value.normalize(), "f"))
-
-
 def _position_report(position: _Position) -> PositionReport:
-    quantity = _exact(position.size)
+    quantity = plain(position.size)
     return PositionReport(
         instrument=f"{VENUE_NAME}.{position.instrument_name}",
         quantity=quantity,
-        average_price=_exact(position.average_price) if quantity else None,
-        unrealized_pnl=_exact(position.total_profit_loss),
-        initial_margin=_exact(position.initial_margin),
-        maintenance_margin=_exact(position.maintenance_margin),
+        average_price=plain(position.average_price) if quantity else None,
+        unrealized_pnl=plain(position.total_profit_loss),
+        initial_margin=plain(position.initial_margin),
+        maintenance_margin=plain(position.maintenance_margin),
         mark_price=position.mark_price,
         index_price=position.index_price,
         delta=position.delta,
@@ -304,12 +274,12 @@ def _position_report(position: _Position) -> PositionReport:
 def _balance_report(summary: _Summary) -> BalanceReport:
     return BalanceReport(
         currency=summary.currency,
-        balance=_exact(summary.balance),
-        equity=_exact(summary.equity),
-        available=_exact(summary.available_funds),
-        initial_margin=_exact(summary.initial_margin),
-        maintenance_margin=_exact(summary.maintenance_margin),
-        unrealized_pnl=_exact(summary.total_pl),
-        realized_pnl=_exact(summary.session_rpl),
-        options_value=_exact(summary.options_value),
+        balance=plain(summary.balance),
+        equity=plain(summary.equity),
+        available=plain(summary.available_funds),
+        initial_margin=plain(summary.initial_margin),
+        maintenance_margin=plain(summary.maintenance_margin),
+        unrealized_pnl=plain(summary.total_pl),
+        realized_pnl=plain(summary.session_rpl),
+        options_value=plain(summary.options_value),
     )
