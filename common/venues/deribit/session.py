@@ -8,6 +8,7 @@ https://docs.deribit.com/articles/json-rpc-overview, read in August 2026.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -131,7 +132,7 @@ class _Setup(msgspec.Struct, frozen=True):
 
 _envelopes = msgspec.json.Decoder(_Envelope)
 _tokens = msgspec.json.Decoder(_Tokens)
-_encoder = msgspec.json.Encoder(decimal_format="number")
+_encoder = msgspec.json.Encoder(enc_hook=Decimal, decimal_format="number")
 
 
 class Session:
