@@ -84,7 +84,7 @@ def place(
         "instrument": instrument,
         "side": side.value,
         "quantity": quantity,
-        "order_type": _order_type(order_type, price, trigger_price).value,
+        "type": _order_type(order_type, price, trigger_price).value,
         "price": price,
         "time_in_force": tif.value,
         "post_only": post_only or None,

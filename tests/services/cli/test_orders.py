@@ -38,7 +38,7 @@ def test_place_sends_numbers_as_they_were_written(run: Any, gateway: Any) -> Non
         "instrument": "deribit.BTC-PERPETUAL",
         "side": "BUY",
         "quantity": "100",
-        "order_type": "LIMIT",
+        "type": "LIMIT",
         "price": "50000.5",
         "time_in_force": "GTC",
         "post_only": True,
@@ -48,7 +48,7 @@ def test_place_sends_numbers_as_they_were_written(run: Any, gateway: Any) -> Non
 def test_a_market_order_has_no_price(run: Any, gateway: Any) -> None:
     gateway.answer = ORDER
     run("place", "deribit.BTC-PERPETUAL", "sell", "50", "--type", "market", "--json")
-    assert gateway.calls[0].body["order_type"] == "MARKET"
+    assert gateway.calls[0].body["type"] == "MARKET"
     assert "price" not in gateway.calls[0].body
 
 
@@ -65,7 +65,7 @@ def test_the_type_follows_from_the_prices(
 ) -> None:
     gateway.answer = ORDER
     run("place", "deribit.BTC-PERPETUAL", "sell", "50", *options)
-    assert gateway.calls[0].body["order_type"] == order_type
+    assert gateway.calls[0].body["type"] == order_type
 
 
 def test_the_request_id_of_the_user_is_kept(run: Any, gateway: Any) -> None:
