@@ -21,7 +21,8 @@ class _Watch(msgspec.Struct):
 
     @property
     def is_complete(self) -> bool:
-        return self.quote is not None and self.ticker is not None
+        quote = self.quote
+        return quote is not None and not quote.stale and self.ticker is not None
 
 
 class MarketView:
