@@ -66,12 +66,6 @@ class Holding:
         self.funding = ZERO
         self.touched = False
 
-    def close(self) -> None:
-        self.entry.open_at(ZERO, None)
-        self.session.open_at(ZERO, None)
-        self.session.realized_pnl = ZERO
-        self.funding = ZERO
-
 
 class Working:
     """What rests in the book for one account and instrument; reduce-only orders are left out."""
@@ -111,7 +105,6 @@ class Account:
     def __init__(self, name: str, balances: dict[str, Decimal], history: int) -> None:
         self.name = name
         self.balances = balances
-        self.fee_paid: dict[str, Decimal] = {}
         self.holdings: dict[str, Holding] = {}
         self.orders: dict[int, ClientOrder] = {}
         self.by_symbol: dict[str, dict[int, ClientOrder]] = {}
@@ -138,7 +131,6 @@ class Account:
         """Book one fill of a signed quantity; the profit it realised, before the fee."""
         definition = listing.definition
         self.add_balance(definition.settlement, -fee)
-        self.fee_paid[definition.settlement] = self.fee_paid.get(definition.settlement, ZERO) + fee
         if listing.is_spot:
             self.add_balance(definition.base, quantity)
             self.add_balance(definition.quote, -quantity * price)

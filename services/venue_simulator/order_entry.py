@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from common.messages import OrderType, Side, TimeInForce, TriggerPrice
+from common.messages import OrderType, Side, TriggerPrice
 from common.venues.simulation import (
     ZERO,
     CancelReason,
@@ -20,9 +20,10 @@ from common.venues.simulation import (
     SimulatedRefusal,
 )
 from services.venue_simulator.accounts import Account
+from services.venue_simulator.admission import Admission, time_in_force
 from services.venue_simulator.execution import Execution
 from services.venue_simulator.filters import matches_order
-from services.venue_simulator.funds import Funds, Need
+from services.venue_simulator.funds import Funds
 from services.venue_simulator.listing import Listing
 from services.venue_simulator.matching import MatchRefusal, Order, OwnOrders, PostOnly
 from services.venue_simulator.orders import (
@@ -33,7 +34,6 @@ from services.venue_simulator.orders import (
 )
 from services.venue_simulator.state import State
 
-IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
 OWN_ORDERS = {
     SelfTrading.REJECT_TAKER: OwnOrders.REJECT_TAKER,
     SelfTrading.CANCEL_MAKER: OwnOrders.CANCEL_MAKER,
@@ -54,7 +54,7 @@ class OrderEntry:
 
     def __init__(self, state: State, funds: Funds, execution: Execution) -> None:
         self._state = state
-        self._funds = funds
+        self._admission = Admission(state, funds)
         self._execution = execution
 
     # requests
@@ -196,9 +196,9 @@ class OrderEntry:
     def _enter(self, order: ClientOrder, listing: Listing) -> list[SimulatedFill] | Refused:
         """Send an order into the book."""
         refused = (
-            self._limit_price(order, listing)
-            or self._reduce(order, listing)
-            or self._afford(order, listing)
+            self._admission.limit_price(order, listing)
+            or self._admission.reduce(order, listing)
+            or self._admission.afford(order, listing)
         )
         if refused is not None:
             return refused
@@ -212,7 +212,7 @@ class OrderEntry:
                 scale.ticks(order.price or ZERO),
                 scale.lots(order.quantity),
             ),
-            _time_in_force(order),
+            time_in_force(order),
             OWN_ORDERS[account.self_trading],
             _post_only(order),
         )
@@ -233,61 +233,6 @@ class OrderEntry:
             self._state.close_order(order)
         else:
             self._execution.cancel(order, CancelReason.UNFILLED_REST)
-
-    def _limit_price(self, order: ClientOrder, listing: Listing) -> Refused | None:
-        """Give market orders their protection price; hold limits within the band."""
-        low, high = self._state.band(listing)
-        bound = high if order.is_buy else low
-        if order.request.order_type in (OrderType.MARKET, OrderType.STOP) or order.price is None:
-            order.price = bound
-            return None
-        beyond = order.price > high if order.is_buy else order.price < low
-        if beyond and listing.is_option:
-            reason = SimulatedRefusal.PRICE_TOO_LOW
-            if order.is_buy:
-                reason = SimulatedRefusal.PRICE_TOO_HIGH
-            return Refused(reason, "price", bound)
-        if beyond:
-            order.price = bound
-        return None
-
-    def _reduce(self, order: ClientOrder, listing: Listing) -> Refused | None:
-        """Cut a reduce-only order to what is left to reduce."""
-        if not order.reduce_only:
-            return None
-        account = self._state.accounts[order.account]
-        held = account.quantity(listing.symbol)
-        room = -held if order.is_buy else held
-        if _time_in_force(order) not in IMMEDIATE:
-            room -= sum(
-                (
-                    other.leaves_quantity
-                    for other in account.open_orders(listing.symbol)
-                    if other.reduce_only and other is not order and not other.is_waiting
-                ),
-                ZERO,
-            )
-        if room <= 0 or listing.is_spot:
-            return Refused(SimulatedRefusal.REDUCE_ONLY, "reduce_only")
-        order.quantity = min(order.quantity, order.cum_quantity + room)
-        return None
-
-    def _afford(self, order: ClientOrder, listing: Listing) -> Refused | None:
-        if order.reduce_only:
-            return None
-        account = self._state.accounts[order.account]
-        price = order.price or ZERO
-        scale = listing.scale
-        tick, lots = scale.ticks(price), scale.lots(order.leaves_quantity)
-        filled, cost = listing.engine.sweep(order.is_buy, tick, lots)
-        value = scale.price(cost) * scale.lot
-        rest = scale.quantity(lots - filled)
-        if _time_in_force(order) not in IMMEDIATE:
-            value += rest * price
-        need = Need(order.leaves_quantity, value, order.is_buy)
-        if not self._funds.suffice(account, listing, need):
-            return Refused(SimulatedRefusal.NOT_ENOUGH_FUNDS)
-        return None
 
     # stops
 
@@ -342,9 +287,10 @@ class OrderEntry:
         before_reduce = order.reduce_only
         account.work(order, -order.leaves_quantity)
         self._change(order, changes)
-        refused = self._limit_price(order, listing) or self._reduce(order, listing)
+        refused = self._admission.limit_price(order, listing)
+        refused = refused or self._admission.reduce(order, listing)
         if refused is None and self._grows(order, before[0], before[1]):
-            refused = self._afford(order, listing)
+            refused = self._admission.afford(order, listing)
         fills = refused if refused is not None else self._amend(order, listing, account)
         if isinstance(fills, Refused):
             order.price, order.quantity, order.post_only, order.reject_post_only = before
@@ -413,14 +359,6 @@ class OrderEntry:
 
     def _is_meant(self, order: ClientOrder, which: OrderFilter) -> bool:
         return matches_order(order, self._state.listings[order.symbol], which)
-
-
-def _time_in_force(order: ClientOrder) -> TimeInForce:
-    """A market order never rests."""
-    asked = order.request.time_in_force
-    if order.request.order_type in (OrderType.MARKET, OrderType.STOP):
-        return asked if asked in IMMEDIATE else TimeInForce.IOC
-    return asked
 
 
 def _post_only(order: ClientOrder) -> PostOnly | None:

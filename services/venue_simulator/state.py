@@ -26,6 +26,8 @@ from services.venue_simulator.orders import ClientOrder
 from services.venue_simulator.rules import ExchangeRules
 
 CLOSED_MAX = 50_000  # closed orders that can be asked for by number
+WAKES_PER_PASS = 8
+PASS_NS = 10_000_000
 
 
 class State:
@@ -63,6 +65,7 @@ class State:
         self._marks: dict[str, tuple[int, float]] = {}
         self._indexes: dict[str, tuple[int, float]] = {}
         self._due: list[tuple[int, str]] = []
+        self._woken = 0  # since the synthetic orders were last played
 
     # time and books
 
@@ -83,7 +86,11 @@ class State:
             return
         listing.wake(self.market.seed_book(listing.symbol, self.now_ns), self.now_ns)
         self.market.set_awake(listing.symbol, True)
-        heapq.heappush(self._due, (self.now_ns + self._step_ns(listing), listing.symbol))
+        # a first step is costly: those of books that wake together are spread over time
+        delay_ns = self._woken // WAKES_PER_PASS * PASS_NS
+        self._woken += 1
+        due_ns = self.now_ns + self._step_ns(listing) + delay_ns
+        heapq.heappush(self._due, (due_ns, listing.symbol))
 
     def sleep(self, listing: Listing) -> None:
         """Forget the book of a listing in which no client has orders."""
@@ -93,6 +100,7 @@ class State:
 
     def take_due(self) -> Iterator[Listing]:
         """Listings whose synthetic orders are to be played now; those nobody needs fall asleep."""
+        self._woken = 0
         while self._due and self._due[0][0] <= self.now_ns:
             _, symbol = self._due[0]
             listing = self.listings[symbol]
