@@ -42,7 +42,7 @@ ForwardOver = Callable[["Ints"], "Floats"]
 class Chain:
     """The options that share a forward and an expiry.
 
-    forward_at, forward_over: price of the future of this expiry at one moment or at int64[n].
+    forward_at, forward_over: price of the future of this expiry at one moment or at several.
     """
 
     def __init__(
@@ -110,14 +110,13 @@ class Chain:
         return 0.0 if found is None else round(100.0 * found, 2)
 
     def prices_over(self, symbol: str, times_ns: Ints) -> Floats:
-        """Exact value of one option at int64[n] moments, in price units."""
+        """Exact value of one option at ascending int64[n] within minutes, in price units."""
         place = self._places[symbol]
         forwards = self._forward_over(times_ns)
         strikes = np.full_like(forwards, self._strike_list[place])
         years = np.maximum(0, self._expiration_ns - times_ns) / YEAR_NS
-        volatilities = self._surface.volatilities_over_time(
-            times_ns, years, np.log(strikes / forwards)
-        )
+        log_strikes = np.log(strikes / forwards)
+        volatilities = self._surface.volatilities_over(times_ns, years, log_strikes)
         is_call = np.full(len(forwards), self._call_list[place])
         prices = black76_array(is_call, forwards, strikes, years, volatilities).price
         return prices / forwards if self._is_inverse else prices

@@ -42,6 +42,7 @@ BUSY_SPELL = 1.4  # takes against their average, when rates are held below a cap
 REFILL_DELAY_S = 0.12
 REFILLS = 2  # requotes after a take
 FORESIGHT_NS = 2 * SECOND_NS
+LEAN = 0.25  # how far from even the chance of a buyer is when the price is about to move
 TOUCH_BIAS = 2.5  # slot = levels * u^TOUCH_BIAS
 TAKE_REACH = (3.0, 12.0)  # a take reaches 3 slots into the book, rarely up to 15
 TAKE_SIZE = (0.6, 0.7)  # in touches: of a short one, and what each further slot adds
@@ -54,8 +55,8 @@ PricesOver = Callable[["Ints"], "Floats"]
 class Stream:
     """The synthetic orders of one instrument, in order of time.
 
-    prices_over: fair prices at int64[n] moments. trend_over: what the take's side follows, a price
-    of the underlying. activity_at: how busy it is. intensity: what all rates are scaled by.
+    prices_over: fair prices at ascending int64[n] moments of one cell. activity_at: how busy it is.
+    intensity: what all rates are scaled by.
     """
 
     def __init__(
@@ -63,13 +64,12 @@ class Stream:
         seed: int,
         shape: Shape,
         prices_over: PricesOver,
-        trend_over: PricesOver,
         activity_at: Callable[[int], float],
         intensity: float = 1.0,
     ) -> None:
         self._seed = seed
         self._shape = shape
-        self._prices_over, self._trend_over = prices_over, trend_over
+        self._prices_over = prices_over
         self._activity_at = activity_at
         self._shift_ns = seed % (CELL_MAX_S * SECOND_NS)
         self._intensity = intensity
@@ -156,7 +156,7 @@ class Stream:
         stretch = np.where((slots > 0) & (kinds == QUOTE), 0.85 + 0.3 * dice.roll(len(slots)), 1.0)
         offsets = shape.offsets(slots, fairs) * stretch
         rising = np.diff(fairs, prepend=fairs[0]) > 0
-        buys = self._buyers(dice, families, times_ns)
+        buys = buyers(dice, families, times_ns, fairs)
         spread = np.exp(SIZE_SPREAD * (dice.roll(2 * len(slots)) - 0.5)).reshape(2, -1)
         sizes = shape.size * spread
         orders: list[FlowOrder] = []
@@ -168,30 +168,14 @@ class Stream:
             if kind == QUOTE:
                 orders.extend(quote_pair(shape, int(slot), fair, offset, size, other, up, at_ns))
             elif kind == TAKE:
-                price = shape.ask(fair, offset) if buy else shape.bid(fair, offset)
-                amount = take_amount(size, slot)
+                price = shape.take_limit(fair, offset, buy)
+                small = not buy and shape.is_worthless(fair)
+                amount = take_amount(size, TAKE_REACH[0] if small else slot)
                 orders.append(FlowOrder(FlowAction.TAKE, -1, side, price, amount, at_ns))
             else:
                 key = slot_key(int(slot), buy)
                 orders.append(FlowOrder(FlowAction.CANCEL, key, side, at_ns=at_ns))
         return orders
-
-    def _buyers(self, dice: Dice, families: Ints, times_ns: Ints) -> NDArray[np.bool_]:
-        """Whether an act is a buyer's; all takes of one burst are on one side."""
-        chances = dice.roll(len(families) + 1)
-        taking = families >= 0
-        if not taking.any():
-            return chances[:-1] < 0.5
-        moments = times_ns[taking]
-        both = self._trend_over(np.concatenate((moments, moments + FORESIGHT_NS)))
-        now, later = both[: len(moments)], both[len(moments) :]
-        lean = 0.3 * np.tanh(np.log(later / now) * 5_000.0)
-        first = np.zeros(int(families.max()) + 1)
-        first[families[taking][::-1]] = lean[::-1]  # the first of a family decides
-        draws = uniform_array(dice.seed ^ 1, np.arange(len(first)))
-        buys = chances[:-1] < 0.5
-        buys[taking] = (draws < 0.5 + first)[families[taking]]
-        return buys
 
 
 class Dice:
@@ -246,6 +230,26 @@ def bursts(dice: Dice, rate: float, length: float) -> tuple[Floats, Ints]:
     times = firsts[family] + walked - walked[starts][family]
     kept = times < length
     return times[kept], family[kept]
+
+
+def buyers(dice: Dice, families: Ints, times_ns: Ints, fairs: Floats) -> NDArray[np.bool_]:
+    """Whether each act is a buyer's; all takes of one burst are on the side that its first chose.
+
+    Takers know a little: rather buyers come when the price is about to rise.
+    """
+    buys = dice.roll(len(families)) < 0.5
+    taking = families >= 0
+    if not taking.any():
+        return buys
+    later = np.interp(times_ns[taking] + FORESIGHT_NS, times_ns, fairs)
+    moves = later - fairs[taking]
+    lean = LEAN * np.tanh(moves / (moves.std() + 1e-12))
+    own = families[taking]
+    first = np.zeros(int(own.max()) + 1)
+    first[own[::-1]] = lean[::-1]  # of several acts of a family the first is written last
+    chances = dice.roll(len(first))
+    buys[taking] = (chances < 0.5 + first)[own]
+    return buys
 
 
 def quote_pair(

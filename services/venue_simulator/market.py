@@ -152,9 +152,9 @@ class Market:
         return traded
 
     def _add(self, definition: InstrumentDefinition) -> None:
-        symbol, index = definition.symbol, definition.price_index
-        coin, _ = coins_of(index)
-        self._indexes.add(index)
+        symbol = definition.symbol
+        coin, _ = coins_of(definition.price_index)
+        self._indexes.add(definition.price_index)
         chain = self._chain_of(definition)
         seed = seed_of(self._seed, "book", symbol)
         shape = Shape(definition, coin_of(coin).anchor)
@@ -168,7 +168,6 @@ class Market:
             seed,
             shape,
             prices_over,
-            lambda times_ns: self.prices.index_array(index, times_ns),
             lambda now_ns: self.prices.activity(coin, now_ns),
             self._activity,
         )
@@ -226,7 +225,7 @@ class Market:
         return self.prices.index_exact(definition.price_index, now_ns) * (1.0 + premium)
 
     def _exact_over(self, definition: InstrumentDefinition, times_ns: Ints) -> Floats:
-        """`_exact` for int64[n]."""
+        """`_exact` at ascending int64[n] within minutes."""
         if definition.kind is InstrumentKind.FUTURE and definition.expiration_ns is not None:
             return self._forward_over(definition.price_index, times_ns, definition.expiration_ns)
         premium = self.prices.premium_array(definition.symbol, times_ns)
@@ -241,5 +240,5 @@ class Market:
 
     def _forward_over(self, index: str, times_ns: Ints, expiration_ns: int) -> Floats:
         base, _ = coins_of(index)
-        growth = self.prices.growth_array(base, times_ns, expiration_ns)
+        growth = self.prices.growth_over(base, times_ns, expiration_ns)
         return self.prices.index_array(index, times_ns) * growth

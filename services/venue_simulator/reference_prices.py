@@ -13,7 +13,7 @@ perpetual over its index, the rate at which dated futures stand above it, and ho
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
-
-Number = TypeVar("Number", float, "Floats")
 
 DAY_S = 86_400.0
 YEAR_NS = 365 * 86_400_000_000_000
@@ -128,14 +126,16 @@ class ReferencePrices:
     def growth(self, base: str, now_ns: int, expiration_ns: int) -> float:
         """What a future of this expiry is worth over the index: exp(rate * years)."""
         years = max(0, expiration_ns - now_ns) / YEAR_NS
-        return math.exp(self._rate(base, self._rate_path(base).at(now_ns), years) * years)
+        steepness = 1.0 + 0.25 * years / (years + 0.5)  # short terms move more than long ones
+        rate = coin_of(base).rate * steepness + self._rate_path(base).at(now_ns) / (1.0 + 2 * years)
+        return math.exp(rate * years)
 
-    def growth_array(self, base: str, times_ns: Ints, expiration_ns: int) -> Floats:
+    def growth_over(self, base: str, times_ns: Ints, expiration_ns: int) -> Floats:
+        """`growth` at ascending int64[n] within minutes: a straight line between the ends."""
         import numpy as np
 
-        years = np.maximum(0, expiration_ns - times_ns) / YEAR_NS
-        path = self._rate_path(base).at_array(times_ns)
-        return np.exp(self._rate(base, path, years) * years)
+        ends = [int(times_ns[0]), int(times_ns[-1])]
+        return np.interp(times_ns, ends, [self.growth(base, end, expiration_ns) for end in ends])
 
     def activity(self, base: str, now_ns: int) -> float:
         """How busy trading in a coin is, 1.0 on average; busy spells come in all coins."""
@@ -144,11 +144,6 @@ class ReferencePrices:
             own = wave(seed_of(self._seed, "busy", base), (240.0, 0.3), (30.0, 0.4))
             self._busy_own[base] = own
         return math.exp(self._busy_all.at(now_ns) + own.at(now_ns) - BUSY_MIDDLE)
-
-    def _rate(self, base: str, path: Number, years: Number) -> Number:
-        """Yearly rate of a term: short terms move more; a steeper curve when the rate is high."""
-        coin = coin_of(base)
-        return coin.rate * (1.0 + 0.25 * years / (years + 0.5)) + path / (1.0 + 2.0 * years)
 
     def _rate_path(self, base: str) -> Noise:
         path = self._rates.get(base)

@@ -30,6 +30,8 @@ SIZE_SPREAD = 2.4  # of the logarithm of a size
 SEED_STEP_NS = 2_000_000_000  # a sleeping book's touch keeps its size for so long
 FAR_FUTURES = (0.008, 0.012)
 FAR_OPTIONS = (0.6, 0.9)
+WALL = 8.0
+WORTHLESS_TICKS = 3.0
 WIDEST_AT = 0.1  # options above this part of the coin have spreads as if they cost so much
 MAJORS = ("BTC", "ETH")
 
@@ -133,8 +135,10 @@ class Shape:
         return near
 
     def growth(self, slot: int) -> float:
-        """How much larger than the touch's unit a slot is."""
-        return 0.6 + SIZE_GROWTH * slot
+        """How much larger than the touch's unit a slot is. The far slots of options are walls:
+        where the price is a tick or two they are on the level that all takes reach."""
+        wall = self.is_option and slot >= self.levels - len(self._far)
+        return (0.6 + SIZE_GROWTH * slot) * (WALL if wall else 1.0)
 
     def quantity(self, slot: int, chance: float) -> float:
         """Of a slot; chance in [0, 1) spreads sizes over about a factor of ten."""
@@ -147,6 +151,17 @@ class Shape:
     def ask(self, fair: float, offset: float) -> float:
         """An ask's price: never so low that no bid fits below it."""
         return max(fair + offset, self.least_ask)
+
+    def take_limit(self, fair: float, offset: float, is_buy: bool) -> float:
+        """How far a take may go. Sellers leave the bids at the first tick alone, the last there
+        are, unless the option is worth hardly more."""
+        if is_buy:
+            return self.ask(fair, offset)
+        return max(fair - offset, self._tick if self.is_worthless(fair) else 2.0 * self._tick)
+
+    def is_worthless(self, fair: float) -> bool:
+        """Most bids are at the first tick: large sellers would take them all."""
+        return fair <= WORTHLESS_TICKS * self._tick
 
     def best_quote(self, seed: int, fair: float, now_ns: int) -> tuple[float, float, float, float]:
         """Bid price and quantity, ask price and quantity of the book that `seed_orders` makes."""

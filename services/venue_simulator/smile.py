@@ -64,15 +64,22 @@ class Surface:
         inner = np.sqrt((eta * x + rho) ** 2 + 1.0 - rho * rho)
         return middle * np.sqrt((1.0 + rho * eta * x + inner) / 2.0)
 
-    def volatilities_over_time(self, times_ns: Ints, years: Floats, log_strikes: Floats) -> Floats:
-        """Of one strike at n moments, float64[n]."""
+    def volatilities_over(self, times_ns: Ints, years: Floats, log_strikes: Floats) -> Floats:
+        """Of one strike at ascending int64[n] within minutes.
+
+        The surface moves so slowly that its parameters are taken on a straight line between the
+        first and the last moment.
+        """
         import numpy as np
 
-        front = np.exp(-years / SHORT_TERM_YEARS)
-        move = self._level.at_array(times_ns) + front * self._front.at_array(times_ns)
-        middle = self._middle * np.exp(move + TERM_RISE * years / (years + 0.3))
-        rho = RHO + self._rho.at_array(times_ns)
-        eta = ETA + self._eta.at_array(times_ns)
+        ends = [int(times_ns[0]), int(times_ns[-1])]
+        middles = [
+            self.at_the_money(end_ns, float(left))
+            for end_ns, left in zip(ends, (years[0], years[-1]), strict=True)
+        ]
+        middle = np.interp(times_ns, ends, middles)
+        rho = np.interp(times_ns, ends, [RHO + self._rho.at(end_ns) for end_ns in ends])
+        eta = np.interp(times_ns, ends, [ETA + self._eta.at(end_ns) for end_ns in ends])
         x = log_strikes / (middle * np.sqrt(np.maximum(years, MIN_YEARS)))
         inner = np.sqrt((eta * x + rho) ** 2 + 1.0 - rho * rho)
         values: Floats = middle * np.sqrt((1.0 + rho * eta * x + inner) / 2.0)
