@@ -26,7 +26,7 @@ class ExchangeRules(Data):
 
     Margin of a future: its rate is the base plus the slope for every coin of size; the initial base
     is 1 / max_leverage of the instrument, the maintenance base half of that. Margin of a short
-    option is in units of the underlying. Nobody is liquidated. See the standard margin model in the venue's documents.
+    option is in units of the underlying. Nobody is liquidated.
     """
 
     future_band: Decimal = Decimal("0.015")
