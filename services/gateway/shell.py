@@ -11,7 +11,6 @@ import errno
 import ssl
 from contextlib import suppress
 from typing import Any
-from weakref import WeakSet
 
 from aiohttp import WSMsgType, web
 
@@ -60,7 +59,7 @@ class GatewayServer:
         self._sockets: dict[int, tuple[web.WebSocketResponse, asyncio.WriteTransport]] = {}
         self._calls: dict[int, asyncio.Future[HttpAnswer]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._seen: WeakSet[asyncio.Protocol] = WeakSet()
+        self._silent: set[Any] = set()  # connections without a request as yet
         self._number = 0
         self._files = site.files()
         self._description = rpc.encode(openapi.document())
@@ -89,6 +88,7 @@ class GatewayServer:
 
         def accept() -> asyncio.Protocol:
             protocol: asyncio.Protocol = make()
+            self._silent.add(protocol)
             self._loop.call_later(HANDSHAKE_S, self._drop_silent, protocol)
             return protocol
 
@@ -117,8 +117,10 @@ class GatewayServer:
 
     def _drop_silent(self, protocol: Any) -> None:
         """A connection that has not made one whole request in time is not worth keeping."""
-        if protocol not in self._seen and protocol.transport is not None:
-            protocol.transport.abort()
+        if protocol in self._silent:
+            self._silent.discard(protocol)
+            if protocol.transport is not None:
+                protocol.transport.abort()
 
     def _application(self) -> web.Application:
         application = web.Application(
@@ -140,7 +142,7 @@ class GatewayServer:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """Checks the origin, turns refusals into our errors, adds the headers."""
-        self._seen.add(request.protocol)
+        self._silent.discard(request.protocol)
         try:
             self._check_origin(request)
             response: web.StreamResponse = await handler(request)

@@ -1,0 +1,110 @@
+// The connection to the gateway: JSON-RPC 2.0 over one WebSocket that comes back by itself.
+
+export class CallError extends Error {
+  constructor(error) {
+    super(error.message);
+    this.reason = error.data?.reason || "";
+    this.field = error.data?.field || "";
+    this.candidates = error.data?.candidates || [];
+  }
+}
+
+export class Desk {
+  constructor() {
+    this.channels = new Map(); // name: what takes its data
+    this.waiting = new Map(); // id of a call: {resolve, reject}
+    this.key = null;
+    this.id = 0;
+    this.delay = 250;
+    this.onstatus = () => {};
+    this.connect();
+  }
+
+  connect() {
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    this.socket = new WebSocket(`${scheme}//${location.host}/ws`);
+    this.socket.onopen = () => this.opened();
+    this.socket.onmessage = (event) => this.received(JSON.parse(event.data));
+    this.socket.onclose = (event) => this.closed(event);
+  }
+
+  get isOpen() {
+    return this.socket.readyState === WebSocket.OPEN;
+  }
+
+  async opened() {
+    this.delay = 250;
+    if (this.key) {
+      try {
+        await this.call("auth", this.key);
+      } catch {
+        this.key = null;
+      }
+    }
+    this.onstatus("live", Boolean(this.key));
+    if (this.channels.size) this.ask([...this.channels.keys()]);
+  }
+
+  closed(event) {
+    for (const { reject } of this.waiting.values()) {
+      reject(new CallError({ message: "the connection was lost", data: { reason: "CLOSED" } }));
+    }
+    this.waiting.clear();
+    this.onstatus("offline", false, event.reason);
+    setTimeout(() => this.connect(), this.delay * (0.75 + Math.random() / 2));
+    this.delay = Math.min(5000, this.delay * 2);
+  }
+
+  received(message) {
+    if (message.method === "subscription") {
+      const take = this.channels.get(message.params.channel);
+      if (take) take(message.params.data);
+      return;
+    }
+    const call = this.waiting.get(message.id);
+    if (!call) return;
+    this.waiting.delete(message.id);
+    if (message.error) call.reject(new CallError(message.error));
+    else call.resolve(message.result);
+  }
+
+  call(method, params = {}) {
+    return new Promise((resolve, reject) => {
+      if (!this.isOpen) {
+        reject(new CallError({ message: "not connected", data: { reason: "CLOSED" } }));
+        return;
+      }
+      const id = ++this.id;
+      this.waiting.set(id, { resolve, reject });
+      this.socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+    });
+  }
+
+  async login(key_id, secret) {
+    const answer = await this.call("auth", { key_id, secret });
+    this.key = { key_id, secret };
+    return answer;
+  }
+
+  logout() {
+    this.key = null;
+    this.socket.close();
+  }
+
+  // Take the data of a channel, by its full name, from now on.
+  subscribe(name, take) {
+    this.channels.set(name, take);
+    if (this.isOpen) this.ask([name]);
+  }
+
+  unsubscribe(name) {
+    if (this.channels.delete(name) && this.isOpen) {
+      this.call("unsubscribe", { channels: [name] }).catch(() => {});
+    }
+  }
+
+  // A channel that was asked for already begins again with a snapshot.
+  ask(names) {
+    this.call("subscribe", { channels: names }).catch(() => {});
+  }
+}
