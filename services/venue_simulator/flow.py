@@ -73,15 +73,17 @@ class Stream:
         self._activity_at = activity_at
         self._shift_ns = seed % (CELL_MAX_S * SECOND_NS)
         self._intensity = intensity
+        self._busiest = math.inf
         self.cell_ns = cell_seconds(self.updates_per_second() * intensity) * SECOND_NS
         self._number = -1
         self._times: list[int] = []
         self._orders: list[FlowOrder] = []
         self._quiet_from = self._quiet_to = 0
 
-    def set_intensity(self, intensity: float) -> None:
-        """Scale all rates, from the next cell on."""
+    def set_intensity(self, intensity: float, *, capped: bool) -> None:
+        """Scale all rates, from the next cell on. capped: busy spells must not exceed the rate."""
         self._intensity = intensity
+        self._busiest = BUSY_SPELL if capped else math.inf
 
     def updates_per_second(self) -> float:
         """Orders in a second of a busy spell, at intensity 1; each changes the book about once."""
@@ -121,7 +123,8 @@ class Stream:
         start_ns = number * self.cell_ns + self._shift_ns
         dice = Dice(mix(self._seed ^ seed_of(number, self.cell_ns)))
         length = self.cell_ns / SECOND_NS
-        busy = self._intensity * self._activity_at(start_ns + self.cell_ns // 2)
+        activity = self._activity_at(start_ns + self.cell_ns // 2)
+        busy = self._intensity * min(activity, self._busiest)
         profile = self._shape.profile
         quote_times = stratified(dice, self._intensity * profile.quotes * length, length)
         cancel_times = stratified(dice, self._intensity * profile.cancels * length, length)

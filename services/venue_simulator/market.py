@@ -141,9 +141,12 @@ class Market:
         if intensity != self._intensity:
             self._intensity = intensity
             for traded in self._traded.values():
-                traded.stream.set_intensity(intensity)
+                traded.stream.set_intensity(intensity, capped=self._is_capped())
 
     # one instrument
+
+    def _is_capped(self) -> bool:
+        return self._intensity < self._activity
 
     def _of(self, symbol: str) -> Traded:
         traded = self._traded.get(symbol)
@@ -171,7 +174,7 @@ class Market:
             lambda now_ns: self.prices.activity(coin, now_ns),
             self._activity,
         )
-        stream.set_intensity(self._intensity)
+        stream.set_intensity(self._intensity, capped=self._is_capped())
         self._traded[symbol] = Traded(definition, seed, shape, stream, chain, coin)
 
     def _chain_of(self, definition: InstrumentDefinition) -> Chain | None:
