@@ -279,7 +279,7 @@ def _order_row(order: dict[str, Any]) -> tuple[Any, ...]:
         order["quantity"],
         order.get("price"),
         order.get("cum_quantity"),
-        output.money(order.get("avg_price")),
+        output.price(order.get("avg_price")),
         order["status"],
         "external" if order.get("external") else note,
     )
@@ -289,7 +289,7 @@ def _position_row(position: dict[str, Any]) -> tuple[Any, ...]:
     return (
         position["instrument"],
         position["quantity"],
-        output.money(position.get("average_price")),
+        output.price(position.get("average_price")),
         position.get("mark_price"),
         output.money(position.get("unrealized_pnl")),
         output.money(position.get("realized_pnl")),

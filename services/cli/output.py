@@ -63,6 +63,11 @@ def money(value: Any) -> str:
     return "0" if text in ("-0", "") else text
 
 
+def price(value: Any) -> str:
+    """An average price cut to ten digits; JSON output carries all of it."""
+    return "" if value is None else number(float(value), 10)
+
+
 def side(value: str) -> Text:
     return Text(value, style=GOOD if value.upper() == "BUY" else BAD)
 

@@ -223,7 +223,7 @@ def _positions(positions: list[dict[str, Any]]) -> Table:
         shown.add_row(
             Text(position["instrument"]),
             position["quantity"],
-            output.money(position.get("average_price")),
+            output.price(position.get("average_price")),
             output.plain(position.get("mark_price")),
             Text(profit, style=output.BAD if profit.startswith("-") else output.GOOD),
             position.get("currency"),

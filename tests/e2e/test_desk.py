@@ -149,7 +149,9 @@ def test_the_market_is_shown_to_people(desk: Desk, command: tuple[str, ...], exp
 def test_the_book_streams_until_it_is_interrupted(desk: Desk) -> None:
     command = [sys.executable, "-m", "services.cli", "book", PERPETUAL, "--json"]
     command += ["--run-dir", str(desk.run_dir)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=CHECKOUT) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, cwd=CHECKOUT, env=desk.environment
+    ) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         process.send_signal(signal.SIGINT)
@@ -227,7 +229,7 @@ REFUSED = [
     ("place deribit.NOPE buy 1 --price 1", "NOPE"),
     ("place deribit.BTC-PERPETUAL buy 100 --price 50000.3", "PRICE_OFF_TICK"),
     ("place deribit.BTC-PERPETUAL buy 15 --price 50000", "QUANTITY"),
-    ("place deribit.BTC-PERPETUAL buy 0 --price 50000", "QUANTITY"),
+    ("place deribit.BTC-PERPETUAL buy 0 --price 50000", "quantity"),
     ("place deribit.BTC-PERPETUAL buy 100 --price 0", "PRICE"),
     ("place deribit.BTC-PERPETUAL buy 100 --price 1", "PRICE_COLLAR"),
     ("place deribit.BTC-PERPETUAL buy 2000000 --price 50000", "MAX_QUANTITY"),
@@ -235,7 +237,7 @@ REFUSED = [
     ("modify 9223372036854775999 --price 50000", "9223372036854775999"),
     ("modify nonsense --price 50000", "nonsense"),
     ("cancel 9223372036854775999", "9223372036854775999"),
-    ("cancel-all --venue nowhere", "nowhere"),
+    ("cancel-all --venue nowhere", "venue"),
     ("book deribit.NOPE --once", "NOPE"),
     ("watch deribit.NOPE --duration 5", "NOPE"),
     ("orders --key demo.wrong", "key"),
@@ -255,7 +257,14 @@ def test_what_is_refused_says_why(clean: Desk, line: str, named: str) -> None:
 
 def strategy(desk: Desk, *words: str, timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd=CHECKOUT)
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        cwd=CHECKOUT,
+        env=desk.environment,
+    )
 
 
 def test_one_order_prints_the_life_of_an_order(clean: Desk) -> None:
@@ -272,7 +281,9 @@ def test_the_quote_printer_needs_nothing_of_ours(desk: Desk) -> None:
     rows = ok(desk.cli("status", "--json"))["processes"]
     endpoint = next(row["endpoints"]["md.deribit"] for row in rows if "market_data" in row["name"])
     command = [sys.executable, str(source), endpoint, PERPETUAL]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=desk.environment
+    ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         process.send_signal(signal.SIGINT)
