@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from common.config import SimulatorConfig
-from common.messages import InstrumentKind, InstrumentStatus, OrderType, TriggerPrice
+from common.messages import InstrumentKind, InstrumentStatus, TriggerPrice
 from common.venues.deribit import universe
 from common.venues.deribit.simulator.envelope import Refused, invalid_params
 from common.venues.deribit.universe import Listing
@@ -127,7 +127,7 @@ def order_id(order: SimulatedOrder, settlement: str) -> str:
 
     https://docs.deribit.com (read mid-2026) shows `ETH-584864807` and `USDC-SLMB-19641`.
     """
-    if order.order_type in (OrderType.STOP, OrderType.STOP_LIMIT) and order.trigger:
+    if order.trigger is not None and order.trigger_order is None:
         kind = "TP" if order.take else "SL"
         letter = _TRIGGER_LETTERS[order.trigger]
         return f"{settlement}-{kind}{letter}{order.side.value[0]}-{order.number}"

@@ -129,7 +129,7 @@ def ticker(view: TickerView, listing: Listing) -> dict[str, Any]:
             "high": view.high,
             "low": view.low,
             "price_change": view.price_change,
-            "volume": view.volume,
+            "volume": round(view.volume, 8),
             "volume_usd": view.volume_usd,
             "volume_notional": view.volume_notional,
         },
@@ -262,13 +262,13 @@ def contracts(amount: Decimal, listing: Listing) -> float:
 # --- an account's own ------------------------------------------------------------------------
 
 
-def order_type(value: OrderType, take: bool) -> str:
-    match value:
-        case OrderType.STOP:
-            return "take_market" if take else "stop_market"
-        case OrderType.STOP_LIMIT:
-            return "take_limit" if take else "stop_limit"
-    return value.value.lower()
+def order_type(order: SimulatedOrder) -> str:
+    """What a stop turned into is an ordinary order."""
+    at_market = order.order_type in (OrderType.STOP, OrderType.MARKET)
+    plain = "market" if at_market else "limit"
+    if order.order_type not in (OrderType.STOP, OrderType.STOP_LIMIT) or order.trigger_order:
+        return plain
+    return f"take_{plain}" if order.take else f"stop_{plain}"
 
 
 def order(
@@ -276,11 +276,11 @@ def order(
 ) -> dict[str, Any]:
     """stop: the trigger order that this one was born from."""
     settlement = listing.definition.settlement
-    waiting = order.state in (OrderState.UNTRIGGERED, OrderState.TRIGGERED)
+    is_stop = order.trigger is not None and order.trigger_order is None
     result: dict[str, Any] = {
         "order_id": order_id(order, settlement),
         "order_state": ORDER_STATES[order.state],
-        "order_type": order_type(order.order_type, order.take),
+        "order_type": order_type(order),
         "time_in_force": LIFETIMES[order.time_in_force],
         "instrument_name": order.symbol,
         "direction": DIRECTIONS[order.side],
@@ -303,10 +303,10 @@ def order(
         result["is_rebalance"] = False
     else:
         result["reduce_only"], result["is_liquidation"] = order.reduce_only, False
-    if not waiting or order.cum_quantity:
+    if not is_stop:
         result["filled_amount"] = number(order.cum_quantity)
         result["average_price"] = 0.0 if order.avg_price is None else number(order.avg_price)
-    if order.trigger is not None and order.trigger_price is not None:
+    if is_stop and order.trigger is not None and order.trigger_price is not None:
         result["trigger"] = TRIGGERS[order.trigger.value]
         result["trigger_price"] = number(order.trigger_price)
         result["triggered"] = order.state is OrderState.TRIGGERED
