@@ -1,7 +1,7 @@
 """The run directory: everything a desk writes, and where its sockets are.
 
-    ipc/    sockets, mode 0700          logs/   JSON lines, one file per process
-    state/  journals and locks          latch/  the kill switch
+ipc/    sockets, mode 0700          logs/   JSON lines, one file per process
+state/  journals and locks          latch/  the kill switch
 """
 
 from __future__ import annotations
