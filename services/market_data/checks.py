@@ -13,7 +13,7 @@ from common.venues.streams import RestBook, TickerReceived
 from services.market_data.books import Books, LiveBook
 
 GRACE_NS = 1_000_000_000  # for what the venue has sent and we have not read
-CHECKS_PER_SECOND = 4
+CHECKS_PER_SECOND = 6
 DUE_SHARE = 0.8  # of the period, so that a verdict stands within it
 
 

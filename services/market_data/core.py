@@ -1,21 +1,18 @@
 """MarketData: one venue's public feed in; exact books, quotes, trades and tickers out.
 
-Readers subscribe topics; demand.py turns those into streams of the venue, links.py makes them run,
-books.py keeps and publishes the books, checks.py doubts the quiet ones, instruments.py knows what
-can be subscribed at all. This module joins them. When one of them finds something wrong the rule is
-always the same: the book is stale, say so, fetch it anew.
+readers.py says what shall run, links.py makes it run, books.py keeps and publishes the books,
+checks.py doubts the quiet ones. This module joins them to events and time. When one of them finds
+something wrong the rule is always the same: the book is stale, say so, fetch it anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from common import messages as m
 from common.config import MarketDataConfig
 from common.core import (
     Alert,
     CoreCommand,
-    Count,
     Event,
     HttpFailed,
     HttpReply,
@@ -55,10 +52,11 @@ from common.venues.streams import (
 )
 from services.market_data.books import Books
 from services.market_data.checks import QuietChecks
-from services.market_data.demand import Demand
 from services.market_data.instruments import Instruments, Refresh
 from services.market_data.latest import Latest
 from services.market_data.links import Link, Links, Phase
+from services.market_data.readers import Readers
+from services.market_data.status import Status
 
 NS_PER_S = 1_000_000_000
 TICK_NS = NS_PER_S // 4
@@ -68,8 +66,6 @@ ALERT_NS = NS_PER_S  # bad frames are counted one by one and told at most this o
 INSTRUMENTS_CALL = "instruments"
 BOOK_CALL = "book:"
 CONTROL = (Stream(StreamKind.STATE, ""), Stream(StreamKind.PLATFORM, ""))
-ALWAYS_ON = "always on"
-NAME_MAX = 100  # of a topic in an alert
 
 
 class MarketData:
@@ -89,9 +85,7 @@ class MarketData:
         chance: Callable[[], float],
     ) -> None:
         self._venue = venue
-        self._config = config
         self._reference = reference
-        self._demand = Demand(venue, int(config.linger_s * NS_PER_S))
         silence_ns = int(config.data_timeout_s * NS_PER_S)
         self._silence_ns = silence_ns
         self._links = Links(
@@ -102,13 +96,11 @@ class MarketData:
         self._instruments = Instruments(venue)
         self._refresh = Refresh(Backoff(chance))
         self._latest = Latest(venue, self._books, self._instruments)
-        self._only = frozenset(self._full_name(name) for name in config.instruments)
-        self._always_on = [self._full_name(name) for name in config.always_on]
-        self._unknown: dict[str, Stream] = {}  # topics of instruments the venue does not list
-        self._counts: dict[str, int] = {}
+        self._readers = Readers(
+            venue, config, self._links, self._books, self._instruments, self._latest
+        )
         self._out: list[CoreCommand] = []
-        self._state = ("starting", "")
-        self._was_ready = False
+        self._status = Status()
         self._login_problem = ""
         self._closed_text = ""  # why the venue is closed, "" while it is open
         self._tick_ns = 0
@@ -167,14 +159,9 @@ class MarketData:
         out, self._out = self._out, []
         return out
 
-    def _full_name(self, name: str) -> str:
-        prefix = f"{self._venue}."
-        return name if name.startswith(prefix) else prefix + name
-
     # --- life of the process -----------------------------------------------------------------
 
     def _on_start(self, event: Started, now_ns: int) -> None:
-        self._out.append(SetState(*self._state))
         for stream in CONTROL:
             self._links.want(stream)
         self._advance(now_ns)
@@ -187,55 +174,30 @@ class MarketData:
         for link, reason in self._links.dead(now_ns):
             self._close_link(link, reason, now_ns)
         self._out += self._links.keep_alive(now_ns)
-        for stream in self._demand.ended(now_ns):
-            self._stop(stream, "nobody reads it")
+        self._out += self._readers.end_due(now_ns)
         for instrument in self._books.crossed_before(now_ns - CROSSED_NS):
             self._resync(instrument, "crossed", now_ns)
         for instrument in self._checks.frozen(self._books, now_ns):
-            self._count("checks_failed")
+            self._status.count("checks_failed")
             self._resync(instrument, "its channel has stopped", now_ns)
         self._renew_waiting(now_ns)
         self._check_quiet(now_ns)
         if self._refresh.is_due(now_ns):
             self._out.append(self._reference.instruments_call(INSTRUMENTS_CALL))
-        self._flush_counts()
+        self._out += self._status.flush()
 
     def _update_state(self) -> None:
-        state = self._current_state()
-        if state != self._state:
-            self._state = state
-            self._out.append(SetState(*state))
+        self._out += self._status.update(self._problem(), self._login_problem)
 
-    def _current_state(self) -> tuple[str, str]:
+    def _problem(self) -> str:
+        """Why the data are not all there, "" if they are."""
         down = [link.name for link in self._links if link.phase is not Phase.READY]
         if not self._instruments.loaded:
-            problem = "the venue's instruments are not loaded"
-        elif down:
-            problem = f"down: {', '.join(down)}"
-        elif self._closed_text:
-            problem = self._closed_text
-        else:
-            waiting = [name for name in self._always_on if self._is_waiting(name)]
-            problem = f"no book of {', '.join(waiting)}" if waiting else ""
-        if problem:
-            return ("degraded" if self._was_ready else "starting"), problem
-        self._was_ready = True
-        return "ready", self._login_problem
-
-    def _is_waiting(self, instrument: str) -> bool:
-        live = self._books.get(instrument)
-        return (
-            live is not None
-            and not live.is_live
-            and not self._links.is_refused(Stream(StreamKind.BOOK, instrument))
-        )
-
-    def _count(self, name: str, by: int = 1) -> None:
-        self._counts[name] = self._counts.get(name, 0) + by
-
-    def _flush_counts(self) -> None:
-        self._out += [Count(name, by) for name, by in self._counts.items()]
-        self._counts.clear()
+            return "the venue's instruments are not loaded"
+        if down:
+            return f"down: {', '.join(down)}"
+        waiting = self._readers.waiting()
+        return self._closed_text or (f"no book of {', '.join(waiting)}" if waiting else "")
 
     def _warn(self, text: str, **fields: str) -> None:
         self._out.append(Alert("WARNING", text, fields))
@@ -251,13 +213,12 @@ class MarketData:
         link = self._links.get(event.link)
         if link is None:
             return
-        self._count("links_lost")
         self._lose_streams(link, f"link down: {event.reason}", now_ns)
         self._out += self._links.on_down(link, now_ns)
         self._update_state()
 
     def _close_link(self, link: Link, reason: str, now_ns: int) -> None:
-        self._count("links_closed")
+        self._status.count("links_closed")
         self._warn("closing a link", link=link.name, reason=reason)
         self._lose_streams(link, f"link closed: {reason}", now_ns)
         self._out += self._links.close(link, reason)
@@ -275,7 +236,7 @@ class MarketData:
         if link is None or not link.is_open:
             return
         link.last_frame_ns, link.probed = now_ns, False
-        self._count("frames")
+        self._status.count("frames")
         try:
             for told in link.feed.parse(event.payload, now_ns):
                 self._on_feed[type(told)](link, told, event.received_ns)
@@ -283,7 +244,7 @@ class MarketData:
             self._on_bad_frame(link, error, now_ns)
 
     def _on_bad_frame(self, link: Link, error: VenueProtocolError, now_ns: int) -> None:
-        self._count("frames_bad")
+        self._status.count("frames_bad")
         if now_ns - self._bad_told_ns >= ALERT_NS:
             self._bad_told_ns = now_ns
             self._warn("a frame that cannot be read", link=link.name, problem=str(error))
@@ -307,7 +268,7 @@ class MarketData:
     def _on_streams_started(self, link: Link, event: StreamsStarted, now_ns: int) -> None:
         self._links.on_started(link, event)
         for stream in event.refused:
-            self._count("streams_refused")
+            self._status.count("streams_refused")
             self._warn("the venue refuses a stream", kind=stream.kind, name=stream.name)
         self._gather(now_ns)
 
@@ -317,7 +278,7 @@ class MarketData:
 
     def _on_call_failed(self, link: Link, event: CallFailed, now_ns: int) -> None:
         self._links.on_call_failed(link, event, now_ns)
-        self._count("calls_failed")
+        self._status.count("calls_failed")
         self._warn("the venue refuses a call", link=link.name, problem=event.text)
 
     def _gather(self, now_ns: int) -> None:
@@ -332,21 +293,21 @@ class MarketData:
         try:
             self._books.change(event, received_ns)
         except BookGap as gap:
-            self._count("gaps")
+            self._status.count("gaps")
             self._resync(event.instrument, str(gap), received_ns)
 
     def _on_book_reset(self, link: Link, event: BookReset, received_ns: int) -> None:
         self._books.reset(event, received_ns)
 
     def _on_book_unusable(self, link: Link, event: BookUnusable, received_ns: int) -> None:
-        self._count("frames_bad")
+        self._status.count("frames_bad")
         self._resync(event.instrument, f"a frame that cannot be taken: {event.reason}", received_ns)
 
     def _resync(self, instrument: str, reason: str, now_ns: int) -> None:
         """The book is wrong: say so before anything else of it, and fetch it anew."""
         if self._books.get(instrument) is None:
             return
-        self._count("resyncs")
+        self._status.count("resyncs")
         self._warn("resync", instrument=instrument, reason=reason)
         self._out += self._books.make_stale(instrument, reason, now_ns)
         self._links.renew(Stream(StreamKind.BOOK, instrument))
@@ -362,49 +323,32 @@ class MarketData:
     def _check_quiet(self, now_ns: int) -> None:
         instrument = self._checks.due(self._books, now_ns)
         if instrument is not None:
-            self._count("checks")
+            self._status.count("checks")
             self._out.append(self._reference.book_call(BOOK_CALL + instrument, instrument))
 
     # --- other streams -----------------------------------------------------------------------
 
     def _on_trade(self, link: Link, event: TradeReceived, received_ns: int) -> None:
         topic = f"trade.{event.message.instrument}"
-        self._out.append(
-            Publish(topic, event.message, event.venue_sequence, event.venue_time_ns, received_ns)
-        )
+        times = event.venue_sequence, event.venue_time_ns, received_ns
+        self._out.append(Publish(topic, event.message, *times))
 
     def _on_ticker(self, link: Link, event: TickerReceived, received_ns: int) -> None:
-        instrument = event.message.instrument
-        self._latest.keep_ticker(event)
-        self._out.append(
-            Publish(f"ticker.{instrument}", event.message, 0, event.venue_time_ns, received_ns)
-        )
-        live = self._books.get(instrument)
+        self._out.append(self._latest.take_ticker(event, received_ns))
+        live = self._books.get(event.message.instrument)
         if live is not None:
             self._checks.on_ticker(live, event, received_ns)
 
     def _on_index(self, link: Link, event: IndexReceived, received_ns: int) -> None:
-        name = event.message.index
-        self._latest.keep_index(event)
-        topic = f"index.{self._venue}.{name}"
-        self._out.append(Publish(topic, event.message, 0, event.venue_time_ns, received_ns))
+        self._out.append(self._latest.take_index(event, received_ns))
 
     def _on_state(self, link: Link, event: StateReceived, received_ns: int) -> None:
         if event.instrument not in self._instruments or event.status is None:
             self._refresh.hasten(received_ns)
-        elif self._instruments.set_status(event.instrument, event.status):
-            self._tell_status(event.instrument, event.status, event.venue_time_ns, received_ns)
-
-    def _tell_status(
-        self, instrument: str, status: m.InstrumentStatus, venue_time_ns: int, received_ns: int
-    ) -> None:
-        message = m.InstrumentState(instrument, status)
-        self._out.append(
-            Publish(f"instrument.{instrument}", message, 0, venue_time_ns, received_ns)
-        )
-        if status is m.InstrumentStatus.EXPIRED:
-            for kind in (StreamKind.BOOK, StreamKind.TRADE, StreamKind.TICKER):
-                self._stop(Stream(kind, instrument), "expired")
+        else:
+            self._out += self._readers.take_status(
+                event.instrument, event.status, event.venue_time_ns, received_ns
+            )
 
     def _on_venue_state(self, link: Link, event: VenueState, received_ns: int) -> None:
         self._warn(event.text, link=link.name)
@@ -421,60 +365,20 @@ class MarketData:
     # --- readers -----------------------------------------------------------------------------
 
     def _on_subscribed(self, event: Subscribed, now_ns: int) -> None:
-        stream = self._demand.stream_of(event.topic)
-        if stream is not None:
-            self._read(stream, event.topic, now_ns)
+        self._out += self._readers.join(event.topic, now_ns)
+        self._gather(now_ns)
         self._out += self._books.publish(now_ns)  # so that the snapshot follows on what was told
         self._out += self._latest.snapshots(event.topic)
 
-    def _read(self, stream: Stream, topic: str, now_ns: int) -> None:
-        if stream.kind is not StreamKind.INDEX:
-            if self._only and stream.name not in self._only:
-                return  # another process has it
-            if stream.name not in self._instruments:
-                self._remember_unknown(stream, topic)
-                return
-        self._demand.join(stream, topic)
-        self._start(stream, now_ns)
-
-    def _remember_unknown(self, stream: Stream, topic: str) -> None:
-        """It starts if the venue lists it one day; before the first list nothing is unknown."""
-        if topic not in self._unknown and self._instruments.loaded:
-            self._tell_unknown(topic)
-        self._unknown[topic] = stream
-
-    def _tell_unknown(self, topic: str) -> None:
-        self._count("instruments_unknown")
-        self._warn(
-            "a reader asks for an instrument the venue does not list", topic=topic[:NAME_MAX]
-        )
-
-    def _start(self, stream: Stream, now_ns: int) -> None:
-        if stream.kind is StreamKind.BOOK:
-            self._books.open(stream.name, now_ns)
-        self._links.want(stream)
-        self._gather(now_ns)
-
-    def _stop(self, stream: Stream, reason: str) -> None:
-        self._links.unwant(stream)
-        if stream.kind is StreamKind.BOOK:
-            self._out += self._books.close(stream.name, reason)
-        else:
-            self._latest.drop(stream)
-
     def _on_unsubscribed(self, event: Unsubscribed, now_ns: int) -> None:
-        self._unknown.pop(event.topic, None)
-        stream = self._demand.stream_of(event.topic)
-        if stream is not None:
-            self._demand.leave(stream, event.topic, now_ns)
+        self._readers.leave(event.topic, now_ns)
 
     # --- instruments -------------------------------------------------------------------------
 
     def _on_http_reply(self, event: HttpReply, now_ns: int) -> None:
         try:
             if event.call_id == INSTRUMENTS_CALL:
-                definitions, problems = self._reference.parse_instruments(event.body)
-                self._on_definitions(definitions, problems, now_ns)
+                self._on_list(event.body, now_ns)
             elif event.call_id.startswith(BOOK_CALL):
                 self._on_checked(event, now_ns)
         except VenueProtocolError as error:
@@ -485,7 +389,7 @@ class MarketData:
         self._on_call_lost(event.call_id, event.error, now_ns)
 
     def _on_call_lost(self, call_id: str, problem: str, now_ns: int) -> None:
-        self._count("rest_failed")
+        self._status.count("rest_failed")
         self._warn("a REST call failed", call=call_id, problem=problem)
         if call_id == INSTRUMENTS_CALL:
             self._refresh.on_failure(now_ns)
@@ -499,38 +403,16 @@ class MarketData:
         rest = self._reference.parse_book(event.body)
         live = self._books.get(instrument)
         if live is not None and not self._checks.on_reply(live, rest, now_ns):
-            self._count("checks_failed")
+            self._status.count("checks_failed")
             self._resync(instrument, "differs from the venue's REST book", now_ns)
 
-    def _on_definitions(
-        self, definitions: list[m.InstrumentDefinition], problems: list[str], now_ns: int
-    ) -> None:
-        self._refresh.on_answer(now_ns)
+    def _on_list(self, body: bytes, now_ns: int) -> None:
+        definitions, problems = self._reference.parse_instruments(body)
         if problems:
-            self._count("instruments_bad", len(problems))
+            self._status.count("instruments_bad", len(problems))
             self._warn(f"{len(problems)} instruments cannot be used", first=problems[0])
-        first = not self._instruments.loaded
-        changed, gone = self._instruments.replace(definitions)
-        for name in gone:
-            self._tell_status(name, m.InstrumentStatus.EXPIRED, 0, 0)
-        if not first:
-            self._out += [Publish(f"instrument.{d.instrument}", d) for d in changed]
-        if changed or gone:
-            topic = f"instruments.{self._venue}"
-            self._out += [Publish(topic, part) for part in self._instruments.parts()]
-            self._links.forgive()
-        if first:
-            self._start_always_on(now_ns)
-        self._start_known(now_ns)
-
-    def _start_always_on(self, now_ns: int) -> None:
-        for name in self._always_on:
-            self._read(Stream(StreamKind.BOOK, name), f"{ALWAYS_ON} {name}", now_ns)
-
-    def _start_known(self, now_ns: int) -> None:
-        """Readers of instruments that have just become known."""
-        for topic, stream in list(self._unknown.items()):
-            if stream.name in self._instruments:
-                del self._unknown[topic]
-                self._read(stream, topic, now_ns)
-                self._out += self._latest.snapshots(topic)
+        if not definitions:
+            raise VenueProtocolError(self._venue, "an empty list of instruments")
+        self._refresh.on_answer(now_ns)
+        self._out += self._readers.take_list(definitions, now_ns)
+        self._gather(now_ns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common import messages as m
-from common.core import CoreCommand, PublishSnapshot
+from common.core import CoreCommand, Publish, PublishSnapshot
 from common.venues.streams import IndexReceived, Stream, StreamKind, TickerReceived
 from services.market_data.books import Books
 from services.market_data.instruments import Instruments
@@ -19,11 +19,16 @@ class Latest:
         self._tickers: dict[str, TickerReceived] = {}
         self._indices: dict[str, IndexReceived] = {}
 
-    def keep_ticker(self, event: TickerReceived) -> None:
-        self._tickers[event.message.instrument] = event
+    def take_ticker(self, event: TickerReceived, received_ns: int) -> Publish:
+        name = event.message.instrument
+        self._tickers[name] = event
+        return Publish(f"ticker.{name}", event.message, 0, event.venue_time_ns, received_ns)
 
-    def keep_index(self, event: IndexReceived) -> None:
-        self._indices[event.message.index] = event
+    def take_index(self, event: IndexReceived, received_ns: int) -> Publish:
+        name = event.message.index
+        self._indices[name] = event
+        topic = f"index.{self._venue}.{name}"
+        return Publish(topic, event.message, 0, event.venue_time_ns, received_ns)
 
     def drop(self, stream: Stream) -> None:
         if stream.kind is StreamKind.TICKER:

@@ -85,14 +85,14 @@ def running(**settings: object) -> Rig:
 def test_start_opens_a_link_and_asks_for_instruments():
     rig = Rig()
     commands = rig.feed(Started())
-    assert commands[0] == SetState("starting", "")
+    assert commands[-1] == SetState("starting", "the venue's instruments are not loaded")
     assert LinkOpen(LINK, URL) in commands
     assert HttpCall("instruments", "GET", "http://x/instruments") in commands
 
 
 def test_ready_when_link_instruments_and_always_on_books_are_there():
     rig = Rig(always_on=["A"])
-    assert states(rig.feed(Started())) == ["starting", "starting"]
+    assert states(rig.feed(Started())) == ["starting"]
     rig.load("x.A", "x.B")
     assert rig.feed(LinkUp(LINK))[0] == LinkSend(LINK, b"hello")
     assert sent(rig.frame(FeedReady(True))) == ["sub state: platform: book:x.A"]
@@ -415,6 +415,20 @@ def test_an_instrument_that_left_the_list_has_expired():
     assert topics[0] == "instrument.x.A"
     assert "instruments.x" in topics
     assert sent(rig.later(250 * MS)) == ["unsub book:x.A"]
+
+
+def test_an_instrument_that_comes_back_to_the_list_runs_again_for_its_readers():
+    rig = running()
+    rig.load("x.B")
+    rig.answer_calls(rig.later(250 * MS))
+    rig.load("x.A", "x.B")
+    assert "sub book:x.A" in sent(rig.later(250 * MS))
+
+
+def test_an_empty_list_is_not_believed():
+    rig = running()
+    assert [c.text for c in rig.load()] == ["a REST call failed"]
+    assert published(rig.read("book.x.A"))[0][1] == m.BookSnapshot("x.A", [9.0, 1.0], [10.0, 2.0])
 
 
 def test_the_list_is_refreshed_hourly():
