@@ -65,8 +65,8 @@ class _Book(msgspec.Struct, gc=False):
     instrument_name: str
     change_id: int
     timestamp: int
-    bids: list[_Level]
-    asks: list[_Level]
+    bids: list[_Level] = []
+    asks: list[_Level] = []
     prev_change_id: int | None = None
     type: str = ""
 
