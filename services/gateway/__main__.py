@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from common.config import DeskConfig
@@ -15,7 +16,7 @@ from services.gateway.shell import GatewayServer, check
 def build(arguments: Arguments) -> Shell:
     config, source = arguments.config, str(arguments.config_path)
     check(config.gateway, source)
-    core: Any = GatewayCore(config)
+    core: Any = GatewayCore(config, os.getpid())
     subscribe, requests = endpoints(config)
     shell = Shell(
         "gateway",

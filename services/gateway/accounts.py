@@ -27,35 +27,49 @@ class Orders:
     def __init__(self, engines: dict[int, Account]) -> None:
         self._engines = engines
         self._orders: OrderedDict[str, m.OrderUpdated] = OrderedDict()
+        self._versions: dict[str, tuple[int, int]] = {}  # start of the engine, revision
+        self._starts: dict[Account, int] = {}
         self._closed = 0
         self.synced: set[Account] = set()
 
     def get(self, client_order_id: str) -> m.OrderUpdated | None:
         return self._orders.get(client_order_id)
 
-    def apply(self, order: m.OrderUpdated) -> bool:
-        """Whether this was news."""
-        known = self._orders.get(order.client_order_id)
-        if known is not None and known.revision >= order.revision:
+    def apply(self, order: m.OrderUpdated, start_ns: int = 0) -> bool:
+        """Whether this was news. start_ns: when its engine started, 0 in a reply to a command."""
+        name, account = order.client_order_id, (order.venue, order.account)
+        start_ns = self._starts[account] = max(start_ns, self._starts.get(account, 0))
+        version = start_ns, order.revision
+        known = self._orders.get(name)
+        if known is not None and self._versions[name] >= version:
             return False
         was_closed = known is not None and known.status.is_final
-        self._orders[order.client_order_id] = order
+        self._orders[name], self._versions[name] = order, version
         self._closed += order.status.is_final - was_closed
         if self._closed > MAX_CLOSED:
             self._forget()
         return True
 
-    def apply_snapshot(self, snapshot: m.OrderSnapshot) -> list[m.OrderUpdated]:
-        """What was news in it."""
+    def apply_snapshot(self, snapshot: m.OrderSnapshot, start_ns: int = 0) -> list[m.OrderUpdated]:
+        """What was news in it. A snapshot of all owners ends what it does not name."""
         if not snapshot.owner:
-            self.synced.add((snapshot.venue, snapshot.account))
-        return [order for order in snapshot.orders if self.apply(order)]
+            account = snapshot.venue, snapshot.account
+            self.synced.add(account)
+            named = {order.client_order_id for order in snapshot.orders}
+            for order in self.find([account], None, closed=False):
+                if order.client_order_id not in named:
+                    self._drop(order.client_order_id)
+        return [order for order in snapshot.orders if self.apply(order, start_ns)]
+
+    def _drop(self, name: str) -> None:
+        del self._orders[name]
+        del self._versions[name]
 
     def _forget(self) -> None:
         """The oldest half of the closed orders."""
         closed = [name for name, order in self._orders.items() if order.status.is_final]
         for name in closed[: MAX_CLOSED // 2]:
-            del self._orders[name]
+            self._drop(name)
         self._closed = len(closed) - MAX_CLOSED // 2
 
     def find(
@@ -79,7 +93,7 @@ class Orders:
         if not (client_order_id.isascii() and client_order_id.isdigit()):
             return None
         number = int(client_order_id[:20])
-        if number < FIRST_ID:
+        if not FIRST_ID <= number < 2 * FIRST_ID:
             return None
         return self._engines.get((number - FIRST_ID) >> ENGINE_SHIFT)
 

@@ -19,6 +19,7 @@ class Catalog:
         self._definitions: dict[str, m.InstrumentDefinition] = {}
         self._by_symbol: dict[str, list[str]] = {}
         self._status: dict[str, m.InstrumentStatus] = {}
+        self._parts: dict[str, set[int]] = {}  # of a venue's list, those still to come
 
     def __len__(self) -> int:
         return len(self._definitions)
@@ -35,6 +36,17 @@ class Catalog:
             self._by_symbol.setdefault(definition.symbol, []).append(name)
         self._definitions[name] = definition
         self._status[name] = definition.status
+
+    def add_list(self, part: m.InstrumentList) -> None:
+        """One part of a venue's whole list."""
+        missing = self._parts.setdefault(part.venue, set(range(part.parts)))
+        missing.discard(part.part)
+        for definition in part.instruments:
+            self.add(definition)
+
+    def has_all(self, venue: str) -> bool:
+        """Whether the whole list of the venue has come."""
+        return not self._parts.get(venue, {0})
 
     def set_status(self, instrument: str, status: m.InstrumentStatus) -> None:
         if instrument in self._definitions:

@@ -7,22 +7,22 @@ clients is in feeds.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from common import core as c
 from common import messages as m
 from common.config import DeskConfig
-from services.gateway import channels, rpc
+from services.gateway import rpc
 from services.gateway.calls import Ask, Asking, Call, Caller, Handler, Result, Row, Wait, Waiting
+from services.gateway.clients import CALLS, MARKET, Clients, Commands
 from services.gateway.events import (
     ClientBlocked,
     ClientClosed,
     ClientDrained,
     ClientOpened,
     ClientRequest,
-    CloseClient,
     GatewayCommand,
     GatewayEvent,
     HttpAbandoned,
@@ -31,38 +31,38 @@ from services.gateway.events import (
     Send,
 )
 from services.gateway.health import Processes, expected
-from services.gateway.keys import Key, KeyRing, require
+from services.gateway.keys import KeyRing
 from services.gateway.params import Params
 from services.gateway.private import Private
 from services.gateway.reading import HealthReading, Reading
 from services.gateway.rpc import CallError
-from services.gateway.sessions import TOO_MANY, TOO_SLOW, Bucket, Session
+from services.gateway.sessions import Bucket, Session
 from services.gateway.stats import Stats
 from services.gateway.trading import Trading
 
 SECOND_NS = 1_000_000_000
 HOLD_NS = 60 * SECOND_NS
 MAX_ADDRESSES = 10_000
-MARKET = "market"  # the scope of market data: open, unless configured otherwise
-OPEN = ""
+STARTING = c.SetState("starting", "waits for the venues' lists of instruments")
+READY = c.SetState("ready")
+GOING_AWAY = 1001
 MARKET_MESSAGES = (m.BookSnapshot, m.BookDelta, m.BookStale, m.Depth, m.Quote, m.Trade, m.Ticker)
-Commands = list[GatewayCommand]
 
 
 class GatewayCore:
     """All clients of one gateway."""
 
-    def __init__(self, config: DeskConfig, process: str = "gateway") -> None:
+    def __init__(self, config: DeskConfig, pid: int = 0) -> None:
         self._config = config.gateway
         self._venues = list(config.venues)
-        self._process = process
+        self._state = STARTING if self._venues else READY
         self.stats = Stats()
-        self.keys = KeyRing(config.gateway.keys)
         self.reading = Reading(config)
-        self.processes = Processes(expected(config))
-        self.sessions: dict[int, Session] = {}
+        self.processes = Processes(expected(config), self._own_row, pid)
         self._trading = Trading(self.reading)
         self._private = Private(self.reading)
+        self._keys = KeyRing(config.gateway.keys)
+        self._clients = Clients(config.gateway, self._keys, self.reading, self._private)
         self._asking = Asking()
         self._waiting = Waiting()
         self._addresses: dict[str, Bucket] = {}
@@ -77,9 +77,9 @@ class GatewayCore:
             c.Stopping: self._on_stopping,
             ClientOpened: self._on_opened,
             ClientRequest: self._on_request,
-            ClientBlocked: self._on_blocked,
-            ClientDrained: self._on_drained,
-            ClientClosed: self._on_closed,
+            ClientBlocked: lambda event, now_ns: self._clients.block(event.client, now_ns),
+            ClientDrained: lambda event, now_ns: self._clients.drain(event.client),
+            ClientClosed: lambda event, now_ns: self._clients.close(event.client, now_ns),
             HttpCalled: self._on_http,
             HttpAbandoned: lambda event, now_ns: [],
         }
@@ -109,6 +109,14 @@ class GatewayCore:
         }
 
     @property
+    def sessions(self) -> dict[int, Session]:
+        """The WebSocket clients by their numbers."""
+        return self._clients.sessions
+
+    def _own_row(self) -> tuple[str, str]:
+        return self._state.state, self._state.text
+
+    @property
     def asking(self) -> int:
         """How many requests to other processes are on their way."""
         return len(self._asking)
@@ -128,11 +136,7 @@ class GatewayCore:
     def on_second(self, now_ns: int) -> Sequence[GatewayCommand]:
         """Housekeeping; the shell calls it every second."""
         commands: Commands = self.reading.market.drop_unread(now_ns)
-        must_log_in = not self._config.market_data_open
-        for session in self.sessions.values():
-            overdue = session.is_overdue(now_ns, must_log_in)
-            if overdue:
-                commands.append(CloseClient(session.client, *overdue))
+        commands += self._clients.close_overdue(now_ns)
         idle = [name for name, bucket in self._addresses.items() if bucket.is_full(now_ns)]
         for name in idle:
             del self._addresses[name]
@@ -158,10 +162,10 @@ class GatewayCore:
             place = f"{venue}.{account}"
             topics += [f"order.{place}.", f"fill.{place}.", f"order.{place}", f"fill.{place}"]
             topics += [f"account.{place}", f"risk.{place}"]
-        return [*(c.Subscribe(topic) for topic in topics), c.SetState("ready")]
+        return [*(c.Subscribe(topic) for topic in topics), self._state]
 
     def _on_stopping(self, event: c.Stopping, now_ns: int) -> Commands:
-        return [CloseClient(client, 1001, "the gateway is stopping") for client in self.sessions]
+        return self._clients.close_all(GOING_AWAY, "the gateway is stopping")
 
     def _on_message(self, event: c.BusMessage, now_ns: int) -> Commands:
         message = event.message
@@ -171,18 +175,24 @@ class GatewayCore:
         if isinstance(message, m.Health):
             changed = self.processes.on_beat(message, now_ns)
             data = self.processes.row(message.process, now_ns)
-            return self._deliver(self._private.say("health", data)) if changed else []
+            return self._clients.deliver(self._private.say("health", data)) if changed else []
         if isinstance(message, m.InstrumentList):
-            for definition in message.instruments:
-                self.reading.catalog.add(definition)
-            return []
+            return self._on_list(message)
         if isinstance(message, m.InstrumentDefinition):
             self.reading.catalog.add(message)
             return []
         if isinstance(message, m.InstrumentState):
             self.reading.catalog.set_status(message.instrument, message.status)
             return []
-        return self._deliver(self._private.on_message(message))
+        return self._clients.deliver(self._private.on_message(message, event.publisher_start_ns))
+
+    def _on_list(self, message: m.InstrumentList) -> Commands:
+        """Ready is who can name every instrument; once ready, the gateway stays so."""
+        self.reading.catalog.add_list(message)
+        if self._state == READY or not all(map(self.reading.catalog.has_all, self._venues)):
+            return []
+        self._state = READY
+        return [READY]
 
     def _on_market(self, event: c.BusMessage, now_ns: int) -> Commands:
         commands = self.reading.market.on_message(event, now_ns)
@@ -226,73 +236,11 @@ class GatewayCore:
             commands += self._finish(batch.call, partial(batch.ask.finish, batch.answers))
         return commands
 
-    # --- clients
+    # --- calls
 
     def _on_opened(self, event: ClientOpened, now_ns: int) -> Commands:
         self.stats.connections += 1
-        session = Session(event.client, event.binary, self._config, now_ns)
-        self.sessions[event.client] = session
-        try:
-            session.key = self.keys.of_header(event.authorization)
-        except CallError as problem:
-            return [CloseClient(event.client, 4001, problem.text)]
-        return []
-
-    def _on_closed(self, event: ClientClosed, now_ns: int) -> Commands:
-        session = self.sessions.pop(event.client, None)
-        if session is not None:
-            for channel in session.channels.values():
-                self._leave(session, channel, now_ns)
-        return []
-
-    def _on_blocked(self, event: ClientBlocked, now_ns: int) -> Commands:
-        session = self.sessions.get(event.client)
-        if session is not None and session.blocked_ns is None:
-            session.blocked_ns = now_ns
-            for channel in session.channels.values():
-                self.reading.market.block(session.client, channel)
-        return []
-
-    def _on_drained(self, event: ClientDrained, now_ns: int) -> Commands:
-        session = self.sessions.get(event.client)
-        if session is None or session.blocked_ns is None:
-            return []
-        session.blocked_ns = None
-        commands: Commands = [
-            Send((session.client,), payload, session.binary) for payload in session.take_queue()
-        ]
-        for channel in session.channels.values():
-            commands += self.reading.market.drain(session.client, channel)
-        return commands
-
-    def _deliver(self, commands: Iterable[GatewayCommand]) -> Commands:
-        """Messages that are never merged: those for blocked clients wait in their queue."""
-        passed: Commands = []
-        for command in commands:
-            if not isinstance(command, Send):
-                passed.append(command)
-                continue
-            free = tuple(client for client in command.clients if self._is_free(client))
-            if free:
-                passed.append(Send(free, command.payload, command.binary))
-            for client in command.clients:
-                if client not in free:
-                    passed += self._enqueue(client, command.payload)
-        return passed
-
-    def _is_free(self, client: int) -> bool:
-        session = self.sessions.get(client)
-        return session is not None and session.blocked_ns is None
-
-    def _enqueue(self, client: int, payload: bytes) -> Commands:
-        session = self.sessions.get(client)
-        if session is None:
-            return []
-        if not session.enqueue(payload):
-            return [CloseClient(client, TOO_SLOW, "too many messages wait for you")]
-        return []
-
-    # --- calls
+        return self._clients.open(event, now_ns)
 
     def _on_request(self, event: ClientRequest, now_ns: int) -> Commands:
         session = self.sessions.get(event.client)
@@ -321,7 +269,7 @@ class GatewayCore:
         call = Call(event.call, True, event.method)
         try:
             self._limit(event.address, now_ns)
-            key = self.keys.of_header(event.authorization)
+            key = self._keys.of_header(event.authorization)
             return self._run(call, Caller(Params(event.params), key, now_ns), None)
         except CallError as problem:
             return self._refuse(call, problem, now_ns)
@@ -337,20 +285,15 @@ class GatewayCore:
             raise CallError("RATE_LIMIT", "too many requests from your address; slow down")
 
     def _run(self, call: Call, caller: Caller, session: Session | None) -> Commands:
-        if session is not None and call.method in ("auth", "subscribe", "unsubscribe"):
-            return self._run_session(call, caller, session)
-        scope, handler = self._methods.get(call.method, (OPEN, None))
-        if handler is None:
-            known = [*self._methods, "auth", "subscribe", "unsubscribe"]
+        if session is not None and call.method in CALLS:
+            result, commands = self._clients.run(call.method, caller, session)
+            return self._answer(call, result) + commands
+        if call.method not in self._methods:
             words = f"there is no method {call.method[:64]!r}"
-            raise CallError("UNKNOWN_METHOD", words, "method", sorted(known))
-        self._check_scope(scope, caller.key)
+            raise CallError("UNKNOWN_METHOD", words, "method", sorted([*self._methods, *CALLS]))
+        scope, handler = self._methods[call.method]
+        self._clients.check_scope(scope, caller.key)
         return self._start(call, handler(caller), caller.now_ns)
-
-    def _check_scope(self, scope: str, key: Key | None) -> None:
-        if scope == MARKET and self._config.market_data_open:
-            return
-        require(key, "read" if scope == MARKET else scope)
 
     def _start(self, call: Call, result: Result, now_ns: int) -> Commands:
         if isinstance(result, Ask):
@@ -383,105 +326,18 @@ class GatewayCore:
         if not call.has_id:
             return []
         payload = rpc.result(call.id, result, call.binary)
-        return self._deliver([Send((call.number,), payload, call.binary)])
+        return self._clients.deliver([Send((call.number,), payload, call.binary)])
 
     def _refuse(self, call: Call, problem: CallError, now_ns: int) -> Commands:
         """An error the client made; too many of them end the connection."""
-        commands = self._error(call, problem)
-        session = None if call.over_http else self.sessions.get(call.number)
-        if session is not None and session.count_error(now_ns):
-            commands.append(CloseClient(call.number, TOO_MANY, "too many errors"))
-        return commands
+        counted = [] if call.over_http else self._clients.count_error(call.number, now_ns)
+        return self._error(call, problem) + counted
 
     def _error(self, call: Call, problem: CallError) -> Commands:
-        method = call.method if call.method in self._methods else "other"
+        method = call.method if call.method in (*self._methods, *CALLS) else "other"
         self.stats.calls[method, problem.reason] += 1
         if call.over_http:
             body = rpc.encode({"error": problem.row()})
             return [HttpAnswer(call.number, problem.status, body)]
         payload = rpc.error(call.id, problem, call.binary)
-        return self._deliver([Send((call.number,), payload, call.binary)])
-
-    # --- calls about the connection itself
-
-    def _run_session(self, call: Call, caller: Caller, session: Session) -> Commands:
-        if call.method == "auth":
-            return self._answer(call, self._log_in(caller.params, session))
-        names = caller.params.names("channels", self._config.max_subscriptions)
-        caller.params.finish()
-        if not names:
-            raise CallError("BAD_PARAMETER", "channels is a list of names", "channels")
-        if call.method == "unsubscribe":
-            return self._answer(call, self._unsubscribe(session, names, caller.now_ns))
-        accepted, refused = self._choose(session, names)
-        result = {"subscribed": [channel.name for channel in accepted], "refused": refused}
-        commands = self._answer(call, result)
-        for channel in accepted:
-            commands += self._join(session, channel)
-        return commands
-
-    def _log_in(self, params: Params, session: Session) -> Row:
-        key_id, secret = params.text("key_id"), params.text("secret")
-        params.finish()
-        key = self.keys.find(key_id, secret)
-        if key is None:
-            raise CallError("UNAUTHENTICATED", "no key has this id and secret", "secret")
-        if session.key not in (None, key):
-            text = f"this connection is logged in as {session.key.key_id!r}"
-            raise CallError("INVALID_REQUEST", text, "key_id")
-        session.key = key
-        return {"key_id": key.key_id, "owner": key.owner, "scopes": sorted(key.scopes)}
-
-    def _choose(
-        self, session: Session, names: list[str]
-    ) -> tuple[list[channels.Channel], list[Row]]:
-        """The channels among these names that the client gets, and why not the others."""
-        accepted: list[channels.Channel] = []
-        refused: list[Row] = []
-        for name in names:
-            try:
-                channel = channels.parse(name, self.reading.catalog)
-                self._check_scope("read" if channel.is_private else MARKET, session.key)
-                have = session.channels.keys() | {known.name for known in accepted}
-                if len(have) >= self._config.max_subscriptions and channel.name not in have:
-                    words = f"at most {self._config.max_subscriptions} channels"
-                    raise CallError("RATE_LIMIT", words, "channels")
-                accepted.append(channel)
-            except CallError as problem:
-                row: Row = {"channel": name, "reason": problem.reason, "text": problem.text}
-                refused.append(row | {"candidates": problem.candidates})
-        return accepted, refused
-
-    def _join(self, session: Session, channel: channels.Channel) -> Commands:
-        """A channel that the client has already begins again with its snapshot."""
-        session.channels[channel.name] = channel
-        if not channel.topic:
-            owner = None if session.key is None or session.key.sees_all else session.key.owner
-            return self._deliver(self._private.join(session.client, session.binary, channel, owner))
-        is_blocked = session.blocked_ns is not None
-        return self.reading.market.join(session.client, session.binary, channel, is_blocked)
-
-    def _unsubscribe(self, session: Session, names: list[str], now_ns: int) -> Row:
-        gone, refused = [], []
-        for name in names:
-            channel = session.channels.pop(name, None) or self._named(session, name)
-            if channel is None:
-                refused.append({"channel": name, "reason": "NOT_FOUND", "text": "not subscribed"})
-                continue
-            gone.append(channel.name)
-            self._leave(session, channel, now_ns)
-        return {"unsubscribed": gone, "refused": refused}
-
-    def _named(self, session: Session, name: str) -> channels.Channel | None:
-        """The client's channel that a short name means."""
-        try:
-            full = channels.parse(name, self.reading.catalog).name
-        except CallError:
-            return None
-        return session.channels.pop(full, None)
-
-    def _leave(self, session: Session, channel: channels.Channel, now_ns: int) -> None:
-        if channel.topic:
-            self.reading.market.leave(session.client, channel, now_ns)
-        else:
-            self._private.leave(session.client, channel)
+        return self._clients.deliver([Send((call.number,), payload, call.binary)])

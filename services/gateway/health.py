@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from common import messages as m
@@ -10,13 +11,25 @@ from common.config import DeskConfig
 SILENT_NS = 2_000_000_000
 GOOD_STATES = ("ready",)
 Row = dict[str, Any]
+ABSENT: Row = {
+    "name": "",
+    "state": "absent",
+    "healthy": False,
+    "pid": None,
+    "links": {},
+    "text": "",
+}
 
 
 class Processes:
     """Every process the configuration names, and whoever else beats."""
 
-    def __init__(self, expected: list[str]) -> None:
+    def __init__(
+        self, expected: list[str], own: Callable[[], tuple[str, str]], own_pid: int
+    ) -> None:
         self._expected = expected
+        self._own = own  # the gateway's state and its text
+        self._own_pid = own_pid
         self._beats: dict[str, m.Health] = {}
         self._seen_ns: dict[str, int] = {}
         self._links: dict[tuple[str, str], tuple[bool, int]] = {}  # up, since
@@ -41,7 +54,7 @@ class Processes:
         beat = self._beats.get(process)
         heard = self._is_heard(process, now_ns)
         if beat is None:
-            return {"name": process, "state": "absent", "healthy": False, "pid": None, "links": {}}
+            return ABSENT | {"name": process}
         return {
             "name": process,
             "state": beat.state if heard else "silent",
@@ -54,9 +67,23 @@ class Processes:
             "counters": beat.counters,
         }
 
+    def _own_row(self) -> Row:
+        state, text = self._own()
+        return {
+            "name": "gateway",
+            "state": state,
+            "healthy": state in GOOD_STATES,
+            "pid": self._own_pid,
+            "links": {},
+            "text": text,
+            "build": "",
+            "beat_age_ms": 0,
+            "counters": {},
+        }
+
     def rows(self, now_ns: int) -> list[Row]:
         names = self._expected + sorted(set(self._beats) - set(self._expected))
-        return [self.row(name, now_ns) for name in names]
+        return [*(self.row(name, now_ns) for name in names), self._own_row()]
 
     def links(self, now_ns: int) -> list[tuple[str, str, bool, float]]:
         """(process, link, up, seconds in this state) of every link."""

@@ -56,13 +56,14 @@ class Private:
             return None
         return {"type": "snapshot", kind: [row(message) for message in messages]}
 
-    def on_message(self, message: m.Event) -> list[GatewayCommand]:
+    def on_message(self, message: m.Event, start_ns: int) -> list[GatewayCommand]:
         """Take it into the mirrors and tell the readers what is news."""
+        orders = self._reading.orders
         match message:
             case m.OrderUpdated():
-                return self._orders([message] if self._reading.orders.apply(message) else [])
+                return self._orders([message] if orders.apply(message, start_ns) else [])
             case m.OrderSnapshot():
-                return self._orders(self._reading.orders.apply_snapshot(message))
+                return self._orders(orders.apply_snapshot(message, start_ns))
             case m.Fill():
                 return self._fills([message] if self._reading.fills.apply(message) else [])
             case m.FillSnapshot():

@@ -61,6 +61,7 @@ export class Symbols {
 
   load(instruments) {
     this.all = instruments.filter((item) => item.status !== "expired");
+    this.venues = new Set(this.all.map((item) => item.venue)).size;
     this.all.sort(
       (a, b) =>
         RANK[a.kind] - RANK[b.kind] ||
@@ -106,7 +107,7 @@ export class Symbols {
       row.setAttribute("aria-selected", String(item.instrument === this.current));
       if (index === this.cursor) row.classList.add("cursor");
       const label = item.kind === "option" ? item.option_type : item.kind === "perpetual" ? "perp" : item.kind;
-      row.append(make("small", {}, `${item.venue} · ${label}`));
+      row.append(make("small", {}, this.venues > 1 ? `${item.venue} · ${label}` : label));
       return row;
     });
     this.sheet.replaceChildren(...rows);

@@ -1,0 +1,219 @@
+"""WebSocket clients: opening, logging in, subscribing, and those that do not read.
+
+Market data skips a client that does not read (feeds.py counts what it missed); everything else
+waits in its queue. Past its bounds it is told and closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from common.config import GatewayConfig
+from services.gateway import channels
+from services.gateway.calls import Caller, Row
+from services.gateway.channels import Channel
+from services.gateway.events import ClientOpened, CloseClient, GatewayCommand, Send
+from services.gateway.keys import Key, KeyRing, require
+from services.gateway.params import Params
+from services.gateway.private import Private
+from services.gateway.reading import Reading
+from services.gateway.rpc import CallError
+from services.gateway.sessions import TOO_MANY, TOO_SLOW, UNAUTHENTICATED, Session
+
+MARKET = "market"  # the scope of market data: open, unless configured otherwise
+CALLS = ("auth", "subscribe", "unsubscribe")
+Commands = list[GatewayCommand]
+
+
+class Clients:
+    """All WebSocket clients, and the calls about their own connection."""
+
+    def __init__(
+        self, config: GatewayConfig, keys: KeyRing, reading: Reading, private: Private
+    ) -> None:
+        self.sessions: dict[int, Session] = {}
+        self._config = config
+        self._keys = keys
+        self._catalog = reading.catalog
+        self._market = reading.market
+        self._private = private
+
+    def check_scope(self, scope: str, key: Key | None) -> None:
+        """
+        Raises:
+            CallError: the key does not have this scope.
+        """
+        if scope == MARKET and self._config.market_data_open:
+            return
+        require(key, "read" if scope == MARKET else scope)
+
+    # --- connections
+
+    def open(self, event: ClientOpened, now_ns: int) -> Commands:
+        session = Session(event.client, event.binary, self._config, now_ns)
+        self.sessions[event.client] = session
+        try:
+            session.key = self._keys.of_header(event.authorization)
+        except CallError as problem:
+            return [CloseClient(event.client, UNAUTHENTICATED, problem.text)]
+        return []
+
+    def close(self, client: int, now_ns: int) -> Commands:
+        session = self.sessions.pop(client, None)
+        if session is not None:
+            for channel in session.channels.values():
+                self._leave(session, channel, now_ns)
+        return []
+
+    def close_all(self, code: int, reason: str) -> Commands:
+        return [CloseClient(client, code, reason) for client in self.sessions]
+
+    def close_overdue(self, now_ns: int) -> Commands:
+        """Those that do not read, and those that should have logged in."""
+        commands: Commands = []
+        for session in self.sessions.values():
+            overdue = session.is_overdue(now_ns, not self._config.market_data_open)
+            if overdue:
+                commands.append(CloseClient(session.client, *overdue))
+        return commands
+
+    def count_error(self, client: int, now_ns: int) -> Commands:
+        """Too many errors end a connection."""
+        session = self.sessions.get(client)
+        if session is None or not session.count_error(now_ns):
+            return []
+        return [CloseClient(client, TOO_MANY, "too many errors")]
+
+    # --- clients that do not read
+
+    def block(self, client: int, now_ns: int) -> Commands:
+        session = self.sessions.get(client)
+        if session is not None and session.blocked_ns is None:
+            session.blocked_ns = now_ns
+            for channel in session.channels.values():
+                self._market.block(session.client, channel)
+        return []
+
+    def drain(self, client: int) -> Commands:
+        """What waited, then the present state of what it missed."""
+        session = self.sessions.get(client)
+        if session is None or session.blocked_ns is None:
+            return []
+        session.blocked_ns = None
+        commands: Commands = [
+            Send((client,), payload, session.binary) for payload in session.take_queue()
+        ]
+        for channel in session.channels.values():
+            commands += self._market.drain(client, channel)
+        return commands
+
+    def deliver(self, commands: Iterable[GatewayCommand]) -> Commands:
+        """Messages that are never merged: those for blocked clients wait in their queue."""
+        passed: Commands = []
+        for command in commands:
+            if not isinstance(command, Send):
+                passed.append(command)
+                continue
+            free = tuple(client for client in command.clients if self._is_free(client))
+            if free:
+                passed.append(Send(free, command.payload, command.binary))
+            for client in command.clients:
+                if client not in free:
+                    passed += self._enqueue(client, command.payload)
+        return passed
+
+    def _is_free(self, client: int) -> bool:
+        session = self.sessions.get(client)
+        return session is not None and session.blocked_ns is None
+
+    def _enqueue(self, client: int, payload: bytes) -> Commands:
+        session = self.sessions.get(client)
+        if session is None or session.enqueue(payload):
+            return []
+        return [CloseClient(client, TOO_SLOW, "too many messages wait for you")]
+
+    # --- calls about the connection itself
+
+    def run(self, method: str, caller: Caller, session: Session) -> tuple[Row, Commands]:
+        """The result, and what follows it."""
+        if method == "auth":
+            return self._log_in(caller.params, session), []
+        names = caller.params.names("channels", self._config.max_subscriptions)
+        caller.params.finish()
+        if not names:
+            raise CallError("BAD_PARAMETER", "channels is a list of names", "channels")
+        if method == "unsubscribe":
+            return self._unsubscribe(session, names, caller.now_ns), []
+        accepted, refused = self._choose(session, names)
+        commands: Commands = []
+        for channel in accepted:
+            commands += self._join(session, channel)
+        result = {"subscribed": [channel.name for channel in accepted], "refused": refused}
+        return result, commands
+
+    def _log_in(self, params: Params, session: Session) -> Row:
+        key_id, secret = params.text("key_id"), params.text("secret")
+        params.finish()
+        key = self._keys.find(key_id, secret)
+        if key is None:
+            raise CallError("UNAUTHENTICATED", "no key has this id and secret", "secret")
+        if session.key is not None and session.key != key:
+            text = f"this connection is logged in as {session.key.key_id!r}"
+            raise CallError("INVALID_REQUEST", text, "key_id")
+        session.key = key
+        return {"key_id": key.key_id, "owner": key.owner, "scopes": sorted(key.scopes)}
+
+    def _choose(self, session: Session, names: list[str]) -> tuple[list[Channel], list[Row]]:
+        """The channels among these names that the client gets, and why not the others."""
+        accepted: dict[str, Channel] = {}
+        refused: list[Row] = []
+        for name in names:
+            try:
+                channel = channels.parse(name, self._catalog)
+                self.check_scope("read" if channel.is_private else MARKET, session.key)
+                self._check_count(session.channels.keys() | accepted.keys() | {channel.name})
+                accepted[channel.name] = channel
+            except CallError as problem:
+                row: Row = {"channel": name, "reason": problem.reason, "text": problem.text}
+                refused.append(row | {"candidates": problem.candidates})
+        return list(accepted.values()), refused
+
+    def _check_count(self, names: set[str]) -> None:
+        if len(names) > self._config.max_subscriptions:
+            text = f"at most {self._config.max_subscriptions} channels"
+            raise CallError("RATE_LIMIT", text, "channels")
+
+    def _join(self, session: Session, channel: Channel) -> Commands:
+        """A channel that the client has already begins again with its snapshot."""
+        session.channels[channel.name] = channel
+        if not channel.topic:
+            owner = None if session.key is None or session.key.sees_all else session.key.owner
+            sent = self._private.join(session.client, session.binary, channel, owner)
+            return self.deliver(sent)
+        is_blocked = session.blocked_ns is not None
+        return self._market.join(session.client, session.binary, channel, is_blocked)
+
+    def _unsubscribe(self, session: Session, names: list[str], now_ns: int) -> Row:
+        gone, refused = [], []
+        for name in names:
+            channel = session.channels.pop(name, None) or self._named(session, name)
+            if channel is None:
+                refused.append({"channel": name, "reason": "NOT_FOUND", "text": "not subscribed"})
+                continue
+            gone.append(channel.name)
+            self._leave(session, channel, now_ns)
+        return {"unsubscribed": gone, "refused": refused}
+
+    def _named(self, session: Session, name: str) -> Channel | None:
+        """The client's channel that a short name means."""
+        try:
+            full = channels.parse(name, self._catalog).name
+        except CallError:
+            return None
+        return session.channels.pop(full, None)
+
+    def _leave(self, session: Session, channel: Channel, now_ns: int) -> None:
+        if channel.topic:
+            self._market.leave(session.client, channel, now_ns)
+        else:
+            self._private.leave(session.client, channel)
