@@ -274,7 +274,8 @@ class OrderEntry:
     def _edit_waiting(
         self, order: ClientOrder, listing: Listing, changes: OrderChanges
     ) -> ClientOrder:
-        self._change(order, changes)
+        order.change(changes)
+        order.note_edit(self._state.now_ns)
         return self._watch(order, listing)
 
     # editing
@@ -283,23 +284,18 @@ class OrderEntry:
         self, order: ClientOrder, listing: Listing, changes: OrderChanges
     ) -> list[SimulatedFill] | Refused:
         account = self._state.accounts[order.account]
-        before = (order.price, order.quantity, order.post_only, order.reject_post_only)
-        before_reduce = order.reduce_only
+        before = order.terms()
         account.work(order, -order.leaves_quantity)
-        self._change(order, changes)
+        order.change(changes)
         refused = self._admission.limit_price(order, listing)
         refused = refused or self._admission.reduce(order, listing)
-        if refused is None and self._grows(order, before[0], before[1]):
+        if refused is None and (order.price != before.price or order.quantity > before.quantity):
             refused = self._admission.afford(order, listing)
         fills = refused if refused is not None else self._amend(order, listing, account)
         if isinstance(fills, Refused):
-            order.price, order.quantity, order.post_only, order.reject_post_only = before
-            order.reduce_only = before_reduce
+            order.restore(before)
             account.work(order, order.leaves_quantity)
         return fills
-
-    def _grows(self, order: ClientOrder, price: Decimal | None, quantity: Decimal) -> bool:
-        return order.price != price or order.quantity > quantity
 
     def _amend(
         self, order: ClientOrder, listing: Listing, account: Account
@@ -319,28 +315,11 @@ class OrderEntry:
             return []
         if outcome.refusal is not None:
             return REFUSALS[outcome.refusal]
-        order.replaced = True
-        order.updated_ns = self._state.now_ns
+        order.note_edit(self._state.now_ns)
         order.price = scale.price(outcome.order.tick)
         fills = self._execution.book(listing, outcome, order)
         self._settle_taker(order, account, rests=outcome.rests)
         return fills
-
-    def _change(self, order: ClientOrder, changes: OrderChanges) -> None:
-        if changes.price is not None:
-            order.price = changes.price
-        if changes.quantity is not None:
-            order.quantity = changes.quantity
-        if changes.trigger_price is not None:
-            order.trigger_price = changes.trigger_price
-        if changes.post_only is not None:
-            order.post_only = changes.post_only
-        if changes.reject_post_only is not None:
-            order.reject_post_only = changes.reject_post_only
-        if changes.reduce_only is not None:
-            order.reduce_only = changes.reduce_only
-        order.replaced = True
-        order.updated_ns = self._state.now_ns
 
     # common
 

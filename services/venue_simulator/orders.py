@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from common.domain.instrument import Instrument
 from common.messages import OrderType, Side, TimeInForce
@@ -20,6 +21,17 @@ from services.venue_simulator.triggers import Trigger
 
 LIMIT_TYPES = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 STOP_TYPES = (OrderType.STOP, OrderType.STOP_LIMIT)
+
+
+class Terms(NamedTuple):
+    """What an edit may change."""
+
+    price: Decimal | None
+    quantity: Decimal
+    trigger_price: Decimal | None
+    post_only: bool
+    reject_post_only: bool
+    reduce_only: bool
 
 
 class ClientOrder:
@@ -91,6 +103,30 @@ class ClientOrder:
         if request.trigger is None or self.trigger_price is None:
             raise ValueError(f"order {self.number} has no trigger")
         return Trigger(request.trigger, self.is_buy is not request.take, self.trigger_price)
+
+    def terms(self) -> Terms:
+        return Terms(
+            self.price,
+            self.quantity,
+            self.trigger_price,
+            self.post_only,
+            self.reject_post_only,
+            self.reduce_only,
+        )
+
+    def restore(self, terms: Terms) -> None:
+        self.price, self.quantity, self.trigger_price = terms[:3]
+        self.post_only, self.reject_post_only, self.reduce_only = terms[3:]
+
+    def change(self, changes: OrderChanges) -> None:
+        """Take over what an edit names."""
+        new = (getattr(changes, name) for name in Terms._fields)
+        old = self.terms()
+        self.restore(Terms._make(o if n is None else n for n, o in zip(new, old, strict=True)))
+
+    def note_edit(self, now_ns: int) -> None:
+        self.replaced = True
+        self.updated_ns = now_ns
 
     def fill(self, price: Decimal, quantity: Decimal, now_ns: int) -> None:
         self.cum_quantity += quantity
