@@ -68,10 +68,13 @@ def _show_book(answer: dict[str, Any], settings: Settings) -> None:
         return
     stale = "  STALE" if answer.get("stale") else ""
     print(f"{answer['instrument']}  #{answer['sequence']}{stale}")
+    digits = max(
+        (output.decimals(price) for price, _ in answer["bids"] + answer["asks"]), default=0
+    )
     for price, quantity in reversed(answer["asks"]):
-        print(f"{'':>16}  {output.number(price):>14}  {output.number(quantity):>16}")
+        print(f"{'':>16}  {price:>14.{digits}f}  {output.number(quantity):>16}")
     for price, quantity in answer["bids"]:
-        print(f"{output.number(quantity):>16}  {output.number(price):>14}")
+        print(f"{output.number(quantity):>16}  {price:>14.{digits}f}")
 
 
 def quotes(context: typer.Context, instruments: list[str]) -> None:

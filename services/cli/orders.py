@@ -228,9 +228,11 @@ def _report_order(settings: Settings, call: Callable[[Gateway], dict[str, Any]])
 
 
 def _print_order(order: dict[str, Any]) -> None:
+    if not order.get("client_order_id"):
+        return  # refused before it became an order, or nobody knows
     price = f" at {order['price']}" if order.get("price") else ""
     filled = order.get("cum_quantity")
-    progress = f", {filled} filled at {output.money(order.get('avg_price'))}"
+    progress = f", {filled} filled at {output.price(order.get('avg_price'))}"
     print(
         f"{order.get('status', 'UNKNOWN')} {order.get('client_order_id', '')}:"
         f" {order.get('side', '')} {order.get('quantity', '')} {order.get('instrument', '')}{price}"

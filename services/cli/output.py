@@ -55,6 +55,11 @@ def number(value: float, digits: int = 12) -> str:
     return f"{value:.{digits}g}" if abs(value) < 1e15 else repr(value)
 
 
+def decimals(price: float) -> int:
+    """Digits behind the point, so that prices can be set in line."""
+    return len(number(price, 10).partition(".")[2])
+
+
 def money(value: Any) -> str:
     """A decimal text cut for reading; JSON output carries all of it."""
     if value is None:

@@ -143,7 +143,7 @@ def _ladder(book: dict[str, Any], levels: int) -> Table:
     """Asks from the far one down to the best, the spread, bids from the best down."""
     asks, bids = book["asks"][:levels], book["bids"][:levels]
     most = max((quantity for _, quantity in [*asks, *bids]), default=1.0)
-    digits = max((_decimals(price) for price, _ in [*asks, *bids]), default=0)
+    digits = max((output.decimals(price) for price, _ in [*asks, *bids]), default=0)
     grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", min_width=11)
     grid.add_column(justify="right", min_width=11)
@@ -154,11 +154,6 @@ def _ladder(book: dict[str, Any], levels: int) -> Table:
     for price, quantity in bids:
         grid.add_row(*_level(price, digits, quantity, most, output.GOOD))
     return grid
-
-
-def _decimals(price: float) -> int:
-    """Digits behind the point, so that the prices of a ladder stand in line."""
-    return len(output.number(price, 10).partition(".")[2])
 
 
 def _level(
