@@ -110,6 +110,11 @@ class Order:
     def is_pending(self) -> bool:
         return self.state.status in PENDING
 
+    @property
+    def has_all_fills(self) -> bool:
+        """Every execution behind cum_quantity was counted one by one."""
+        return self._filled >= self.state.cum_quantity
+
     def allows(self, trigger: OrderTrigger) -> bool:
         return trigger in TRANSITIONS[self.state.status]
 

@@ -150,13 +150,15 @@ class Calls:
     def _refuse(self, order: Order, call: Call, refused: CallRefused, now_ns: int) -> None:
         gone = refused.reason in GONE
         if refused.unknown or (gone and call.kind == "cancel"):
-            self._doubts.begin(order, call.valid_until_ns, now_ns)
+            # "Not open" says that it ended, not how: that is asked for.
+            unknown = refused.unknown
+            self._doubts.begin(order, call.valid_until_ns, now_ns, is_doubt=unknown)
             return
         facts = Facts(reason=refused.reason, text=refused.text)
         if order.apply(REFUSED[call.kind], now_ns, facts):
             self._state.publish(order, "answer")
         if gone and not order.is_final:
-            self._doubts.begin(order, call.valid_until_ns, now_ns)
+            self._doubts.begin(order, call.valid_until_ns, now_ns, is_doubt=False)
 
     def on_lost(self, call: Call, now_ns: int) -> None:
         """The link dropped before the answer: the outcome is unknown."""

@@ -124,6 +124,7 @@ class TradingEngine:
         for call in self._entry.on_down():
             if isinstance(call, Call) and call.kind not in ("sync", "query"):
                 self._calls.on_lost(call, now_ns)
+                self._answers.answered(call.kind, call.orders)
         self._placing.give_up(R.LINK_DOWN, "the link to the venue broke")
 
     def _on_subscribed(self, topic: str, now_ns: int) -> None:
@@ -191,7 +192,7 @@ class TradingEngine:
         while self._doubts.resend:
             self._calls.cancel(self._doubts.resend.pop(), now_ns)
         self._placing.retry(now_ns)
-        self._doubts.drop_settled([order for order, _ in state.changed])
+        self._doubts.look_at([order for order, _ in state.changed], now_ns)
         self._answers.note(state.changed)
         state.changed = []
         self._answers.finish(now_ns)

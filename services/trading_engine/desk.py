@@ -148,7 +148,7 @@ class Desk:
         filters = request.command
         assert isinstance(filters, m.CancelAll)
         orders = [o for o in self._state.store.open.values() if self._matches(o, filters)]
-        at_once = len(orders) != 1 and self._calls.cancel_all(filters, orders, now_ns)
+        at_once = self._calls.cancel_all(filters, orders, now_ns)
         for index, order in enumerate(orders):
             item = self._item(request, index, "cancel")
             if at_once:

@@ -38,6 +38,7 @@ class _Doubt(msgspec.Struct, eq=False):
     next_ns: int
     since_ns: int
     was_pending: bool
+    quiet: bool = False  # only fills are missing
     asked_ns: int = 0
     round: int = 0
     outstanding: int = 0
@@ -72,9 +73,9 @@ class Reconciler:
 
     # --- doubts -------------------------------------------------------------------------------
 
-    def begin(self, order: Order, horizon_ns: int, now_ns: int) -> None:
-        """The fate of the order is not known; mark it so and ask."""
-        if order.doubt(now_ns):
+    def begin(self, order: Order, horizon_ns: int, now_ns: int, *, is_doubt: bool = True) -> None:
+        """Ask how the order stands; is_doubt marks its fate as not known."""
+        if is_doubt and order.doubt(now_ns):
             self._state.publish(order, "self")
         client_order_id = order.state.client_order_id
         known = self._doubts.get(client_order_id)
@@ -84,15 +85,24 @@ class Reconciler:
         else:
             known.horizon_ns = max(known.horizon_ns, horizon_ns)
 
-    def drop_settled(self, orders: Sequence[Order]) -> None:
-        """Word of an order came by itself: nothing to ask any more."""
+    def look_at(self, orders: Sequence[Order], now_ns: int) -> None:
+        """Orders that changed: some need not be asked for any more, others lack a fill."""
         for order in orders:
             client_order_id = order.state.client_order_id
             doubt = self._doubts.get(client_order_id)
-            if doubt is not None and (
-                order.is_final or (doubt.was_pending and not order.is_pending)
-            ):
+            if doubt is not None and not doubt.outstanding and self._is_told(doubt):
                 self._settle(doubt, "the venue told")
+            elif doubt is None and order.is_final and not order.has_all_fills:
+                later_ns = now_ns + AFTER_HORIZON_NS
+                doubt = _Doubt(order, now_ns, later_ns, now_ns, False, quiet=True)
+                self._doubts[client_order_id] = doubt
+
+    @staticmethod
+    def _is_told(doubt: _Doubt) -> bool:
+        order = doubt.order
+        if order.is_final:
+            return order.has_all_fills
+        return doubt.was_pending and not order.is_pending
 
     def on_down(self) -> None:
         self._sync = None
@@ -149,23 +159,33 @@ class Reconciler:
 
     def on_query(self, call: Call, done: CallDone, now_ns: int) -> None:
         """One answer of a round of questions about one order."""
+        order = self._state.store.get(call.client_order_id)
+        found = order is not None and self._merge(order, done, now_ns)
         doubt = self._doubts.get(call.client_order_id)
         if doubt is None or doubt.round != call.round or not doubt.outstanding:
             return
         doubt.outstanding -= 1
+        doubt.found = doubt.found or found
         not_known = done.refused is not None and done.refused.reason in NOT_KNOWN
         doubt.clean = doubt.clean and (not_known or self._is_whole(doubt, done))
-        for seen in done.orders:
-            found = self._reports.find(seen.venue_order_id, seen.label, seen.parent_venue_order_id)
-            if found is doubt.order:
-                doubt.found = True
-                self._reports.on_order(seen, "query", now_ns)
-        for fill in done.fills:
-            if self._reports.find(fill.venue_order_id, fill.label) is doubt.order:
-                doubt.found = True
-                self._reports.on_fill(fill, "query", now_ns)
         if not doubt.outstanding:
             self._judge(doubt, now_ns)
+
+    def _merge(self, order: Order, done: CallDone, now_ns: int) -> bool:
+        """Take what the answer says of this order; False if it does not know it."""
+        found = False
+        for seen in done.orders:
+            of_seen = self._reports.find(
+                seen.venue_order_id, seen.label, seen.parent_venue_order_id
+            )
+            if of_seen is order:
+                found = True
+                self._reports.on_order(seen, "query", now_ns)
+        for fill in done.fills:
+            if self._reports.find(fill.venue_order_id, fill.label) is order:
+                found = True
+                self._reports.on_fill(fill, "query", now_ns)
+        return found
 
     @staticmethod
     def _is_whole(doubt: _Doubt, done: CallDone) -> bool:
@@ -177,7 +197,9 @@ class Reconciler:
 
     def _judge(self, doubt: _Doubt, now_ns: int) -> None:
         order = doubt.order
-        if order.is_final or (doubt.found and not order.is_pending):
+        if order.is_final:
+            self._judge_final(doubt, now_ns)
+        elif doubt.found and not order.is_pending:
             self._settle(doubt, "found by asking")
         elif doubt.found:
             self._judge_pending(doubt, now_ns)
@@ -186,6 +208,14 @@ class Reconciler:
             doubt.next_ns = now_ns + AGAIN_NS
         else:
             self._judge_absent(doubt, now_ns)
+
+    def _judge_final(self, doubt: _Doubt, now_ns: int) -> None:
+        """Done when every fill is counted; a venue that cannot show one is given up on."""
+        doubt.absent += doubt.clean
+        if doubt.order.has_all_fills or doubt.absent >= ABSENT_ROUNDS:
+            self._settle(doubt, "found by asking")
+        else:
+            doubt.next_ns = now_ns + AGAIN_NS
 
     def _judge_pending(self, doubt: _Doubt, now_ns: int) -> None:
         """The order is open at the venue, our cancel or modify has not shown."""
@@ -223,6 +253,11 @@ class Reconciler:
     def _settle(self, doubt: _Doubt, evidence: str) -> None:
         state = doubt.order.state
         del self._doubts[state.client_order_id]
+        if doubt.order.is_final and not doubt.order.has_all_fills:
+            text = "the venue shows no fill for a part of what it calls filled"
+            self._state.out.alert("ERROR", text, client_order_id=state.client_order_id)
+        if doubt.quiet:
+            return
         self._state.out.record(VerdictRecord(state.client_order_id, state.status, evidence))
         self._state.out.alert(
             "INFO",

@@ -154,9 +154,11 @@ class Reports:
 
     def on_fill(self, seen: VenueFill, source: str, now_ns: int) -> None:
         """Count one execution; of an order nobody spoke of yet, wait a moment for that."""
-        if self._state.store.knows_fill(seen.exec_id):
-            return
         order = self.find(seen.venue_order_id, seen.label)
+        if self._state.store.knows_fill(seen.exec_id):
+            if order is not None:  # told before the order was known
+                order.mark_counted(seen.exec_id, seen.price, seen.quantity)
+            return
         if order is None and source == "stream":
             if all(fill.exec_id != seen.exec_id for _, fill, _ in self._orphans):
                 self._orphans.append((now_ns + ORPHAN_WAIT_NS, seen, source))
