@@ -63,7 +63,12 @@ class Server:
     async def start(self) -> None:
         application = web.Application(client_max_size=MAX_MESSAGE_BYTES)
         application.router.add_route("*", "/{tail:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=CLOSE_TIMEOUT_S,
+        )
         await self._runner.setup()
         host, port = self._config.host, self._config.port
         try:
@@ -128,19 +133,24 @@ class Server:
             await socket.prepare(request)
             transport = request.transport
             if transport is not None:
-                self._connections[number] = Connection(socket, transport)
-                await self._read(number, socket)
+                connection = Connection(socket, transport)
+                self._connections[number] = connection
+                await self._read(number, connection)
         finally:
             self._connections.pop(number, None)
             self._shell.feed(ConnectionClosed(number))
         return socket
 
-    async def _read(self, number: int, socket: web.WebSocketResponse) -> None:
-        async for message in socket:
+    async def _read(self, number: int, connection: Connection) -> None:
+        async for message in connection.socket:
+            if connection.is_closing:
+                return
             if message.type is WSMsgType.TEXT:
                 self._shell.feed(FrameReceived(number, message.data.encode()))
             elif message.type is WSMsgType.BINARY:
                 self._shell.feed(FrameReceived(number, message.data))
+            # Buffered frames come without a pause: others, and the writes, get their turn here.
+            await asyncio.sleep(0)
 
     # --- out ---------------------------------------------------------------------------------
 
