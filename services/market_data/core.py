@@ -191,7 +191,9 @@ class MarketData:
 
     def _problem(self) -> str:
         """Why the data are not all there, "" if they are."""
-        down = [link.name for link in self._links if link.phase is not Phase.READY]
+        down = [
+            link.name for link in self._links if link.phase is not Phase.READY and not link.is_new
+        ]
         if not self._instruments.loaded:
             return "the venue's instruments are not loaded"
         if down:

@@ -63,10 +63,11 @@ class Pace:
 class Link:
     """One WebSocket: its phase, what it shall carry and what runs on it."""
 
-    def __init__(self, name: str, feed: Feed, backoff: Backoff) -> None:
+    def __init__(self, name: str, feed: Feed, backoff: Backoff, is_new: bool) -> None:
         self.name = name
         self.feed = feed
         self.backoff = backoff
+        self.is_new = is_new  # added while others run, and not failed yet: nothing is missing
         self.phase = Phase.DOWN
         self.wanted: dict[Stream, None] = {}
         self.runs: dict[Stream, Run] = {}
@@ -150,7 +151,8 @@ class Links:
         return self._links.get(name)
 
     def add(self) -> Link:
-        link = Link(f"{self._venue}.public.{self._made}", self._make_feed(), Backoff(self._chance))
+        name = f"{self._venue}.public.{self._made}"
+        link = Link(name, self._make_feed(), Backoff(self._chance), is_new=bool(self._links))
         self._made += 1
         self._links[link.name] = link
         return link
@@ -203,6 +205,7 @@ class Links:
             link.backoff.reset()
         link.up_ns = 0
         link.phase = Phase.DOWN
+        link.is_new = False
         link.feed.on_down()
         link.runs.clear()
         link.renewing.clear()

@@ -584,6 +584,7 @@ def test_several_hundred_instruments_share_links_and_keep_the_venue_s_pace():
     commands = rig.later(5 * MS)
     opened = [c.link for c in commands if isinstance(c, LinkOpen)]
     assert opened == ["x.public.1", "x.public.2"]
+    assert states(commands) == []  # more links are no trouble
     for link in opened:
         commands += rig.feed(LinkUp(link))
         commands += rig.frame(FeedReady(True), link=link)
