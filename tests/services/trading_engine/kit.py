@@ -70,6 +70,7 @@ class Bench:
         config = {"rate_per_second": 100.0, "rate_burst": 200.0} | config
         self.twin = twin or VenueTwin(T0 // MS)
         self.now = now_ns
+        self.start_counter = start_counter
         self.journal = journal if journal is not None else []
         self.commands: list[c.CoreCommand] = []
         self.held: list[bytes] | None = None
@@ -223,4 +224,4 @@ class Bench:
     def restart(self, **config: Any) -> Bench:
         """Kill the engine; another one starts on its journal."""
         self.up = False
-        return Bench(self.twin, self.journal, 2, self.now, **config)
+        return Bench(self.twin, self.journal, self.start_counter + 1, self.now, **config)
