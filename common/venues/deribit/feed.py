@@ -50,6 +50,8 @@ from common.venues.streams import (
 BOOK_MARK = b'"channel":"book.'
 PREFIX = f"{VENUE_NAME}."
 RAW_NEEDS_LOGIN = 13778
+TOO_MANY_REQUESTS = 10028
+REFILL_S = 5.0  # of an empty pool of subscribe calls; the venue ends the session on 10028
 STATE_CHANNEL = "instrument.state.any.any"
 PLATFORM_CHANNEL = "platform_state"
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
@@ -185,6 +187,7 @@ class Feed:
     streams_per_call = 500
     calls_per_second = 3.0  # 3,000 credits each of 10,000 that drip back per second
     call_burst = 5
+    links_max = 10  # the venue allows a key 16 sessions and drops the oldest for the 17th
 
     def __init__(self, credentials: Credentials | None = None) -> None:
         self._session = Session(credentials, scope="")
@@ -301,7 +304,8 @@ class Feed:
         if answer.error is not None:
             if answer.error.code == RAW_NEEDS_LOGIN:
                 self._raw = False
-            return [CallFailed(streams, f"{answer.error.text} ({answer.error.code})")]
+            wait_s = REFILL_S if answer.error.code == TOO_MANY_REQUESTS else 1.0
+            return [CallFailed(streams, f"{answer.error.text} ({answer.error.code})", wait_s)]
         try:
             named = set(_channels.decode(answer.result or b""))
         except msgspec.DecodeError as error:

@@ -208,7 +208,7 @@ def summary(view: TickerView, listing: Listing, now_ns: int) -> dict[str, Any]:
         "low": view.low,
         "price_change": view.price_change,
         "open_interest": view.open_interest or 0.0,
-        "volume": view.volume,
+        "volume": round(view.volume, 8),
         "volume_usd": view.volume_usd,
         "volume_notional": view.volume_notional,
         "estimated_delivery_price": view.index_price,

@@ -203,7 +203,7 @@ class PublicMethods:
             "high": [bar.high for bar in bars],
             "low": [bar.low for bar in bars],
             "close": [bar.close for bar in bars],
-            "volume": [bar.volume for bar in bars],
+            "volume": [round(bar.volume, 8) for bar in bars],
             "cost": [bar.cost for bar in bars],
         }
 

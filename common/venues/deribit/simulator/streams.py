@@ -338,7 +338,7 @@ class ChartStream(Stream):
                 "high": bar.high,
                 "low": bar.low,
                 "close": bar.close,
-                "volume": bar.volume,
+                "volume": round(bar.volume, 8),
                 "cost": bar.cost,
                 "status": "ok",
             }
