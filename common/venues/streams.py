@@ -64,10 +64,11 @@ class StreamsStopped(Data):
 
 
 class CallFailed(Data):
-    """A subscribe or unsubscribe call was refused as a whole."""
+    """A subscribe or unsubscribe call was refused as a whole; no other call before wait_s."""
 
     streams: list[Stream]
     text: str
+    wait_s: float = 1.0
 
 
 class BookReset(Data):
@@ -164,12 +165,14 @@ class RestBook(Data):
 class Feed(Protocol):
     """One link's half of a venue's public protocol.
 
-    streams_per_call, calls_per_second and call_burst are the venue's limits on subscribe calls.
+    streams_per_call, calls_per_second and call_burst are the venue's limits on subscribe calls;
+    links_max is how many links we may have there at once.
     """
 
     streams_per_call: int
     calls_per_second: float
     call_burst: int
+    links_max: int
     next_wake_ns: int | None
 
     def on_up(self, now_ns: int) -> list[bytes]: ...

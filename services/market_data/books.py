@@ -100,9 +100,12 @@ class Books:
     def get(self, instrument: str) -> LiveBook | None:
         return self._books.get(instrument)
 
-    def open(self, instrument: str, now_ns: int) -> None:
-        if instrument not in self._books:
-            self._books[instrument] = LiveBook(instrument, now_ns)
+    def open(self, instrument: str, now_ns: int) -> bool:
+        """True if it was not open."""
+        if instrument in self._books:
+            return False
+        self._books[instrument] = LiveBook(instrument, now_ns)
+        return True
 
     def close(self, instrument: str, reason: str) -> list[CoreCommand]:
         live = self._books.pop(instrument, None)
@@ -139,10 +142,10 @@ class Books:
             return
         live.book.apply_delta(event.bids, event.asks, event.previous, event.sequence)
         if live.dirty:
-            live.bids = live.bids + event.bids
-            live.asks = live.asks + event.asks
+            live.bids += event.bids
+            live.asks += event.asks
         else:
-            live.bids, live.asks = event.bids, event.asks
+            live.bids, live.asks = event.bids.copy(), event.asks.copy()
         self._touch(live, event.venue_time_ns, received_ns)
 
     def make_stale(self, instrument: str, reason: str, now_ns: int) -> list[CoreCommand]:

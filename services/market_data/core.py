@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from common.config import MarketDataConfig
 from common.core import (
-    Alert,
     CoreCommand,
     Event,
     HttpFailed,
@@ -62,7 +61,6 @@ NS_PER_S = 1_000_000_000
 TICK_NS = NS_PER_S // 4
 GATHER_NS = 5_000_000  # readers that join together share one call to the venue
 CROSSED_NS = NS_PER_S // 2  # how long a crossed book may right itself
-ALERT_NS = NS_PER_S  # bad frames are counted one by one and told at most this often
 INSTRUMENTS_CALL = "instruments"
 BOOK_CALL = "book:"
 CONTROL = (Stream(StreamKind.STATE, ""), Stream(StreamKind.PLATFORM, ""))
@@ -105,7 +103,6 @@ class MarketData:
         self._closed_text = ""  # why the venue is closed, "" while it is open
         self._tick_ns = 0
         self._gather_ns: int | None = None
-        self._bad_told_ns = -ALERT_NS
         self._on_event: dict[type, Callable[..., None]] = {
             VenueFrame: self._on_frame,
             Idle: self._on_idle,
@@ -180,6 +177,7 @@ class MarketData:
         for instrument in self._checks.frozen(self._books, now_ns):
             self._status.count("checks_failed")
             self._resync(instrument, "its channel has stopped", now_ns)
+        self._out += self._books.publish(now_ns)  # should an Idle be missing
         self._renew_waiting(now_ns)
         self._check_quiet(now_ns)
         if self._refresh.is_due(now_ns):
@@ -201,8 +199,8 @@ class MarketData:
         waiting = self._readers.waiting()
         return self._closed_text or (f"no book of {', '.join(waiting)}" if waiting else "")
 
-    def _warn(self, text: str, **fields: str) -> None:
-        self._out.append(Alert("WARNING", text, fields))
+    def _warn(self, now_ns: int, text: str, **fields: str) -> None:
+        self._out += self._status.warn(now_ns, text, fields)
 
     # --- links -------------------------------------------------------------------------------
 
@@ -221,7 +219,7 @@ class MarketData:
 
     def _close_link(self, link: Link, reason: str, now_ns: int) -> None:
         self._status.count("links_closed")
-        self._warn("closing a link", link=link.name, reason=reason)
+        self._warn(now_ns, "closing a link", link=link.name, reason=reason)
         self._lose_streams(link, f"link closed: {reason}", now_ns)
         self._out += self._links.close(link, reason)
 
@@ -247,9 +245,7 @@ class MarketData:
 
     def _on_bad_frame(self, link: Link, error: VenueProtocolError, now_ns: int) -> None:
         self._status.count("frames_bad")
-        if now_ns - self._bad_told_ns >= ALERT_NS:
-            self._bad_told_ns = now_ns
-            self._warn("a frame that cannot be read", link=link.name, problem=str(error))
+        self._warn(now_ns, "a frame that cannot be read", link=link.name, problem=str(error))
         if link.count_bad_frame(now_ns):
             self._close_link(link, "too many frames that cannot be read", now_ns)
 
@@ -262,7 +258,7 @@ class MarketData:
     def _on_feed_ready(self, link: Link, event: FeedReady, now_ns: int) -> None:
         self._links.on_ready(link)
         if event.problem and event.problem != self._login_problem:
-            self._warn("data without login", link=link.name, problem=event.problem)
+            self._warn(now_ns, "data without login", link=link.name, problem=event.problem)
         self._login_problem = event.problem
         self._out += self._links.send_due(now_ns)
         self._update_state()
@@ -271,7 +267,7 @@ class MarketData:
         self._links.on_started(link, event)
         for stream in event.refused:
             self._status.count("streams_refused")
-            self._warn("the venue refuses a stream", kind=stream.kind, name=stream.name)
+            self._warn(now_ns, "the venue refuses a stream", kind=stream.kind, name=stream.name)
         self._gather(now_ns)
 
     def _on_streams_stopped(self, link: Link, event: StreamsStopped, now_ns: int) -> None:
@@ -281,7 +277,7 @@ class MarketData:
     def _on_call_failed(self, link: Link, event: CallFailed, now_ns: int) -> None:
         self._links.on_call_failed(link, event, now_ns)
         self._status.count("calls_failed")
-        self._warn("the venue refuses a call", link=link.name, problem=event.text)
+        self._warn(now_ns, "the venue refuses a call", link=link.name, problem=event.text)
 
     def _gather(self, now_ns: int) -> None:
         """Look soon at what is to be started and stopped, when others have said theirs too."""
@@ -310,7 +306,7 @@ class MarketData:
         if self._books.get(instrument) is None:
             return
         self._status.count("resyncs")
-        self._warn("resync", instrument=instrument, reason=reason)
+        self._warn(now_ns, "resync", instrument=instrument, reason=reason)
         self._out += self._books.make_stale(instrument, reason, now_ns)
         self._links.renew(Stream(StreamKind.BOOK, instrument))
         self._gather(now_ns)
@@ -353,7 +349,7 @@ class MarketData:
             )
 
     def _on_venue_state(self, link: Link, event: VenueState, received_ns: int) -> None:
-        self._warn(event.text, link=link.name)
+        self._warn(received_ns, event.text, link=link.name)
         if not event.available:
             self._closed_text = event.text
             for live in list(self._books):
@@ -392,7 +388,7 @@ class MarketData:
 
     def _on_call_lost(self, call_id: str, problem: str, now_ns: int) -> None:
         self._status.count("rest_failed")
-        self._warn("a REST call failed", call=call_id, problem=problem)
+        self._warn(now_ns, "a REST call failed", call=call_id, problem=problem)
         if call_id == INSTRUMENTS_CALL:
             self._refresh.on_failure(now_ns)
         else:
@@ -412,7 +408,7 @@ class MarketData:
         definitions, problems = self._reference.parse_instruments(body)
         if problems:
             self._status.count("instruments_bad", len(problems))
-            self._warn(f"{len(problems)} instruments cannot be used", first=problems[0])
+            self._warn(now_ns, f"{len(problems)} instruments cannot be used", first=problems[0])
         if not definitions:
             raise VenueProtocolError(self._venue, "an empty list of instruments")
         self._refresh.on_answer(now_ns)

@@ -19,7 +19,6 @@ from common.venues.streams import CallFailed, Feed, Stream, StreamsStarted, Stre
 NS_PER_S = 1_000_000_000
 STEADY_NS = 10 * NS_PER_S  # a link that was up this long starts again without a long wait
 ANSWER_NS = 10 * NS_PER_S
-HOLD_NS = NS_PER_S  # after a refused call
 BAD_FRAMES_MAX = 100
 BAD_WINDOW_NS = 10 * NS_PER_S
 
@@ -78,7 +77,6 @@ class Link:
         self.probed = False
         self.up_ns = 0
         self.reopen_ns = 0
-        self.hold_ns = 0
         self.bad_frames = 0
         self.bad_since_ns = 0
 
@@ -140,9 +138,11 @@ class Links:
         self._carriers: dict[Stream, Link] = {}
         self._made = 0
         self._last_look_ns = 0
+        self._hold_ns = 0  # after a refused call: nothing is asked of the venue before
         feed = self.add().feed
         self._pace = Pace(feed.calls_per_second, feed.call_burst)
         self._streams_per_call = feed.streams_per_call
+        self._links_max = feed.links_max
 
     def __iter__(self) -> Iterator[Link]:
         return iter(self._links.values())
@@ -161,10 +161,7 @@ class Links:
 
     def want(self, stream: Stream) -> None:
         if stream not in self._carriers:
-            link = (
-                next((link for link in self if len(link.wanted) < self._streams_per_link), None)
-                or self.add()
-            )
+            link = self._link_with_room()
             link.wanted[stream] = None
             self._carriers[stream] = link
 
@@ -230,7 +227,7 @@ class Links:
 
     def on_call_failed(self, link: Link, event: CallFailed, now_ns: int) -> None:
         self._answered(link)
-        link.hold_ns = now_ns + HOLD_NS
+        self._hold_ns = now_ns + int(event.wait_s * NS_PER_S)
         for stream in event.streams:
             link.runs.pop(stream, None)
 
@@ -246,7 +243,7 @@ class Links:
         for link in list(self):
             if not link.wanted and len(self._links) > 1:
                 commands += self._retire(link)
-            elif link.phase is Phase.DOWN and now_ns >= link.reopen_ns:
+            elif link.phase is Phase.DOWN and now_ns >= max(link.reopen_ns, self._hold_ns):
                 link.phase = Phase.CONNECTING
                 commands.append(LinkOpen(link.name, self._url))
         return commands
@@ -254,8 +251,10 @@ class Links:
     def send_due(self, now_ns: int) -> list[CoreCommand]:
         """Calls that start and stop streams, as far as the venue's pace allows."""
         commands: list[CoreCommand] = []
+        if now_ns < self._hold_ns:
+            return commands
         for link in self:
-            if link.phase is not Phase.READY or now_ns < link.hold_ns:
+            if link.phase is not Phase.READY:
                 continue
             for run, streams in ((Run.STOPPING, link.to_stop()), (Run.STARTING, link.to_start())):
                 while streams:
@@ -301,6 +300,15 @@ class Links:
             elif link.is_overdue(now_ns):
                 found.append((link, "an answer is overdue"))
         return found
+
+    def _link_with_room(self) -> Link:
+        """The first that is not full, else a new one; all are overfilled when no more may be."""
+        for link in self:
+            if len(link.wanted) < self._streams_per_link:
+                return link
+        if len(self._links) < self._links_max:
+            return self.add()
+        return min(self, key=lambda link: len(link.wanted))
 
     def _answered(self, link: Link) -> None:
         if link.calls_sent_ns:

@@ -143,9 +143,9 @@ class Readers:
         definition = self._instruments.get(stream.name)
         if definition is not None and definition.status is m.InstrumentStatus.EXPIRED:
             return
-        if stream.kind is StreamKind.BOOK:
-            self._books.open(stream.name, now_ns)
         self._links.want(stream)
+        if stream.kind is StreamKind.BOOK and self._books.open(stream.name, now_ns):
+            self._links.renew(stream)  # should it still run from before, its start is lost
 
     def _stop(self, stream: Stream, reason: str) -> list[CoreCommand]:
         self._links.unwant(stream)

@@ -1,8 +1,11 @@
-"""Status: what the beat says of this process, told only when it changes, and its counters."""
+"""Status: what this process says of itself: its state when that changes, counters, warnings."""
 
 from __future__ import annotations
 
-from common.core import CoreCommand, Count, SetState
+from common.core import Alert, CoreCommand, Count, SetState
+
+NS_PER_S = 1_000_000_000
+SAME_PER_SECOND = 3  # warnings of one text; a lost link may bring hundreds
 
 
 class Status:
@@ -12,6 +15,7 @@ class Status:
         self._told: SetState | None = None
         self._was_ready = False
         self._counts: dict[str, int] = {}
+        self._warned: dict[str, tuple[int, int]] = {}  # text -> (second, how often in it)
 
     def update(self, problem: str, note: str = "") -> list[CoreCommand]:
         """The state to tell, if it is news. note: said of a process that is ready."""
@@ -33,3 +37,14 @@ class Status:
         counts: list[CoreCommand] = [Count(name, by) for name, by in self._counts.items()]
         self._counts.clear()
         return counts
+
+    def warn(self, now_ns: int, text: str, fields: dict[str, str]) -> list[CoreCommand]:
+        """The warning, unless the same text was given too often this second; then it is counted."""
+        second = now_ns // NS_PER_S
+        last, times = self._warned.get(text, (second, 0))
+        times = times + 1 if last == second else 1
+        self._warned[text] = second, times
+        if times > SAME_PER_SECOND:
+            self.count("warnings_held_back")
+            return []
+        return [Alert("WARNING", text, fields)]

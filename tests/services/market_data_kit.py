@@ -54,6 +54,7 @@ class FakeFeed:
     streams_per_call = 500
     calls_per_second = 3.0
     call_burst = 5
+    links_max = 3
     next_wake_ns: int | None = None
 
     def __init__(self, frames: dict[bytes, list[FeedEvent]]) -> None:

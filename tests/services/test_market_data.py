@@ -35,6 +35,7 @@ from common.venues.streams import (
     RestBook,
     StateReceived,
     StreamsStarted,
+    StreamsStopped,
     TickerReceived,
     TradeReceived,
     VenueState,
@@ -554,14 +555,16 @@ def test_a_refused_call_is_made_again_after_a_while():
     assert sent(rig.later(1 * S)) == ["sub book:x.A"]
 
 
-def test_frames_that_cannot_be_read_are_told_once_a_second_and_too_many_close_the_link():
+def test_frames_that_cannot_be_read_are_told_now_and_then_and_too_many_close_the_link():
     rig = running()
     frame = VenueFrame(LINK, b"\xff", rig.now)
-    first = rig.feed(frame)
-    assert [c.text for c in first] == ["a frame that cannot be read"]
+    assert [c.text for c in rig.feed(frame)] == ["a frame that cannot be read"]
     rest = [command for _ in range(99) for command in rig.feed(frame)]
     assert rest[-1] == LinkClose(LINK, "too many frames that cannot be read")
-    assert [c.text for c in rest if isinstance(c, Alert)] == ["closing a link"]
+    told = [c.text for c in rest if isinstance(c, Alert)]
+    assert told == ["a frame that cannot be read"] * 2 + ["closing a link"]
+    rig.now += S
+    rig.feed(LinkDown(LINK, "closed"))
 
 
 def test_frames_of_unknown_and_closed_links_are_nothing():
@@ -600,6 +603,38 @@ def test_several_hundred_instruments_share_links_and_keep_the_venue_s_pace():
 
     lost = rig.feed(LinkDown("x.public.1", "reset"))
     assert len([1 for topic, _ in published(lost) if topic.startswith("book.")]) == 300
+
+
+def test_links_are_overfilled_rather_than_more_than_the_venue_allows():
+    names = [f"x.I{number}" for number in range(20)]
+    rig = Rig(*names, channels_per_link=3)
+    rig.start()
+    for name in names:
+        rig.read(f"book.{name}")
+    opened = [c.link for c in rig.later(5 * MS) if isinstance(c, LinkOpen)]
+    assert opened == ["x.public.1", "x.public.2"]
+
+
+def test_a_venue_that_asks_for_quiet_gets_it():
+    rig = Rig()
+    rig.start()
+    rig.read("book.x.A")
+    rig.later(5 * MS)
+    rig.frame(CallFailed([book("x.A")], "too_many_requests (10028)", 5.0))
+    rig.feed(LinkDown(LINK, "closed by the venue"))
+    assert rig.later(4500 * MS) == []
+    assert rig.later(1 * S) == [LinkOpen(LINK, URL)]
+
+
+def test_a_stream_that_still_runs_from_before_begins_anew_for_a_new_reader():
+    rig = running(linger_s=0.0)
+    rig.leave("book.x.A")
+    for command in rig.core.on_time(rig.now + 250 * MS):
+        assert not isinstance(command, LinkSend) or b"unsub" in command.payload
+    rig.read("book.x.A")
+    calls = rig.later(5 * MS)
+    rig.frame(StreamsStopped([book("x.A")]))
+    assert "sub book:x.A" in sent(calls + rig.later(250 * MS))
 
 
 def test_a_burst_of_resyncs_keeps_the_pace():

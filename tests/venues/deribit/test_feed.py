@@ -156,6 +156,13 @@ def test_raw_refused_after_all_falls_back_to_100ms():
     assert channels_of(feed.subscribe([BOOK])) == ["book.BTC-PERPETUAL.100ms"]
 
 
+def test_too_many_requests_asks_for_quiet():
+    feed = feed_with()
+    call = feed.subscribe([BOOK])
+    (event,) = feed.parse(answer(call, error={"code": 10028, "message": "too_many_requests"}), NOW)
+    assert event == CallFailed([BOOK], "too_many_requests (10028)", 5.0)
+
+
 def test_requests_for_proof_of_life_are_answered_at_once():
     feed = feed_with()
     request = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}'
