@@ -56,6 +56,7 @@ LISTS = {
     "Exposures": {"exposure": "Exposure", "alerts": "Alert", "differences": "Difference"},
 }
 FED = ("Quote", "Ticker", "Trade")  # rows that carry the times of their message
+LATEST = ("Quote", "Ticker")  # rows of which only the last one counts
 TIMES: dict[str, Schema] = {
     "venue_sequence": COUNT,
     "venue_time_ns": COUNT,
@@ -156,7 +157,7 @@ def _reference(name: str) -> Schema:
 
 
 def _schemas() -> dict[str, Schema]:
-    schemas = {name: _row(kind, name in FED) for name, kind in ROWS.items()}
+    schemas = {name: _row(name, kind) for name, kind in ROWS.items()}
     for name, parts in LISTS.items():
         properties = {
             key: {"type": "array", "items": _reference(row)} for key, row in parts.items()
@@ -198,11 +199,13 @@ def _schemas() -> dict[str, Schema]:
     return schemas
 
 
-def _row(kind: type[m.Message], has_times: bool) -> Schema:
+def _row(name: str, kind: type[m.Message]) -> Schema:
     hints = typing.get_type_hints(kind)
-    properties = {name: _of_type(hints[name]) for name in kind.__struct_fields__}
-    if has_times:
+    properties = {field: _of_type(hints[field]) for field in kind.__struct_fields__}
+    if name in FED:
         properties |= TIMES
+    if name in LATEST:
+        properties |= {"sequence": COUNT, "stale": FLAG}
     summary = (kind.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " ")
     return {**_exactly(properties), "description": summary}
 

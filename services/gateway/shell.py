@@ -40,7 +40,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HANDSHAKE_S = 5.0
 CLOSE_S = 2.0
 PING_S = 20.0
-HTTP_PER_ADDRESS = 200
+MAX_ADDRESS = 65_536  # of a request line: hundreds of instruments fit
 GOING_AWAY = 1001
 JSON = "application/json"
 
@@ -81,7 +81,7 @@ class GatewayServer:
             ConfigError: the port is taken, or the certificate cannot be read.
         """
         context = _tls(self._config, self._source)
-        self._runner = web.AppRunner(self._application(), access_log=None)
+        self._runner = web.AppRunner(self._application(), access_log=None, max_line_size=MAX_ADDRESS)
         await self._runner.setup()
         assert self._runner.server is not None
         make = self._runner.server

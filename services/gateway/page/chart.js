@@ -145,6 +145,12 @@ export class PriceChart {
   }
 }
 
+// How far from mid most of a side's quantity lies; far single orders would flatten the picture.
+function bulk(rows, mid) {
+  const most = rows.at(-1)[2] * 0.8;
+  return Math.abs(rows.find((row) => row[2] >= most)[0] - mid);
+}
+
 export class DepthChart {
   constructor(canvas) {
     this.canvas = canvas;
@@ -157,7 +163,7 @@ export class DepthChart {
     const asks = book.side("asks", 200, 1e-9);
     if (!bids.length || !asks.length || width < 60) return;
     const mid = (bids[0][0] + asks[0][0]) / 2;
-    const reach = Math.min(mid - bids.at(-1)[0], asks.at(-1)[0] - mid) || 1;
+    const reach = 1.2 * Math.max(bulk(bids, mid), bulk(asks, mid)) || 1;
     const near = (rows) => rows.filter(([price]) => Math.abs(price - mid) <= reach * 1.0001);
     const most = Math.max(near(bids).at(-1)?.[2] || 1, near(asks).at(-1)?.[2] || 1) * 1.1;
     const x = (price) => width / 2 + ((price - mid) / reach) * (width / 2);

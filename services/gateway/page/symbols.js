@@ -4,7 +4,13 @@ import { $, make } from "./dom.js";
 
 const ROW_PX = 30;
 const KINDS = ["all", "perpetual", "future", "option", "spot"];
+const COINS = ["BTC", "ETH", "SOL", "XRP"]; // first in the list, then by name
 const RANK = { perpetual: 0, spot: 1, future: 2, option: 3 };
+
+function coinRank(item) {
+  const index = COINS.indexOf(item.base);
+  return index < 0 ? COINS.length : index;
+}
 
 export class Symbols {
   constructor(onopen) {
@@ -65,6 +71,7 @@ export class Symbols {
     this.all.sort(
       (a, b) =>
         RANK[a.kind] - RANK[b.kind] ||
+        coinRank(a) - coinRank(b) ||
         a.base.localeCompare(b.base) ||
         (a.expiration_ns || 0) - (b.expiration_ns || 0) ||
         Number(a.strike || 0) - Number(b.strike || 0) ||

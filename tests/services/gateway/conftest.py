@@ -1,0 +1,94 @@
+"""A gateway in its own process on a free port, beside the fake desk."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.services.gateway.fake_desk import FakeDesk
+
+ROOT = Path(__file__).parents[3]
+START_S = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def write_config(path: Path, port: int, **gateway: object) -> Path:
+    raw = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    raw["gateway"] |= {"port": port} | gateway
+    raw["gateway"]["keys"].append(
+        {"key_id": "reader", "secret": "reader-secret", "scopes": ["read"]}
+    )
+    path.write_text(yaml.safe_dump(raw))
+    return path
+
+
+def gateway_command(config: Path, run_dir: Path) -> list[str]:
+    arguments = ["--config", str(config), "--run-dir", str(run_dir)]
+    return [sys.executable, "-m", "services.gateway", *arguments]
+
+
+class Gateway:
+    """A running gateway and the fake desk behind it."""
+
+    def __init__(self, desk: FakeDesk, port: int, pid: int) -> None:
+        self.desk, self.port, self.pid = desk, port, pid
+        self.url = f"http://127.0.0.1:{port}"
+        self.websocket_url = f"ws://127.0.0.1:{port}/ws"
+
+
+@contextmanager
+def running(directory: Path, options: int = 200, **gateway: object) -> Iterator[Gateway]:
+    port = free_port()
+    config = write_config(directory / "desk.yaml", port, **gateway)
+    desk = FakeDesk(directory / "run", options).start()
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        gateway_command(config, directory / "run"), cwd=ROOT, env=environment
+    )
+    try:
+        made = Gateway(desk, port, process.pid)
+        _wait_until_ready(made, process)
+        yield made
+        assert process.poll() is None, "the gateway died during the tests"
+        process.terminate()
+        assert process.wait(15) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        desk.stop()
+
+
+def _wait_until_ready(gateway: Gateway, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the gateway ended with {process.returncode}"
+        try:
+            with urllib.request.urlopen(f"{gateway.url}/api/v1/health", timeout=5) as answer:
+                if b'"healthy":true' in answer.read()[:20]:
+                    return
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("the gateway did not become ready")
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with running(tmp_path_factory.mktemp("gateway"), messages_per_second=1000.0) as made:
+        yield made
