@@ -7,13 +7,12 @@ from decimal import Decimal
 
 from common.messages import InstrumentKind
 from common.venues.deribit.simulator.accounts import AccountMethods
+from common.venues.deribit.simulator.book_streams import BookStream, GroupedBookStream
 from common.venues.deribit.simulator.catalog import CURRENCIES, KINDS, Catalog, Identity
 from common.venues.deribit.simulator.orders import OrderMethods
 from common.venues.deribit.simulator.streams import (
     INTERVALS_NS,
-    BookStream,
     ChartStream,
-    GroupedBookStream,
     IncrementalTickerStream,
     IndexStream,
     InstrumentStateStream,

@@ -22,6 +22,7 @@ from common.venues.deribit.simulator.orders import OrderMethods
 from common.venues.deribit.simulator.parameters import check
 from common.venues.deribit.simulator.public import PublicMethods
 from common.venues.deribit.simulator.sessions import SessionCall, SessionMethods
+from common.venues.deribit.simulator.streams import Stream
 from common.venues.serving import (
     CloseConnection,
     HttpAnswer,
@@ -38,12 +39,23 @@ NORMAL, POLICY = 1000, 1008
 UNAUTHENTICATED = "address "  # prefix of the rate-limit subject of who is not logged in
 
 
+class _Asked(msgspec.Struct):
+    """A request and who asks; link is None over HTTP. joined: streams that owe a first message."""
+
+    request: Request
+    grant: Grant | None
+    address: str
+    link: Connection | None = None
+    joined: list[Stream] = []
+
+
 class _Outcome(msgspec.Struct):
     """What a request came to: an answer (None after logout), and how the session ends, if so."""
 
     payload: bytes | None
     status: int = 200
     end: str = ""
+    joined: list[Stream] = []
 
 
 class Simulator:
@@ -89,8 +101,7 @@ class Simulator:
             return []
         link.hear(now_ns)
         before = self._pump(now_ns)
-        joined: list[Any] = []
-        outcome = self._serve_frame(link, payload, joined, now_ns)
+        outcome = self._serve_frame(link, payload, now_ns)
         answer: list[Output] = []
         if outcome.payload is not None:
             answer.append(SendFrame((connection,), outcome.payload))
@@ -99,7 +110,7 @@ class Simulator:
             outputs = before + caused + answer
         else:
             outputs = before + answer + caused
-        for stream in joined:
+        for stream in outcome.joined:
             outputs.extend(self._hub.welcome(connection, stream, now_ns))
         if outcome.end:
             outputs.append(CloseConnection(connection, NORMAL, outcome.end))
@@ -149,20 +160,19 @@ class Simulator:
 
     # --- requests ----------------------------------------------------------------------------
 
-    def _serve_frame(
-        self, link: Connection, payload: bytes, joined: list[Any], now_ns: int
-    ) -> _Outcome:
+    def _serve_frame(self, link: Connection, payload: bytes, now_ns: int) -> _Outcome:
         request: Request | None = None
         try:
             request = envelope.parse(payload)
-            grant = self._grant_of(link, request, now_ns)
-            result = self._run(request, link, grant, link.address, joined, now_ns)
+            asked = _Asked(request, self._grant_of(link, request, now_ns), link.address, link)
+            result = self._run(asked, now_ns)
         except Refused as refused:
             ident = envelope.request_id(payload) if request is None else request.id
             return _failed(ident, refused, now_ns)
         if link.logged_out:
             return _Outcome(None, end="logout")
-        return _Outcome(envelope.answer(request.id, result, now_ns, now_ns))
+        payload = envelope.answer(request.id, result, now_ns, now_ns)
+        return _Outcome(payload, joined=asked.joined)
 
     def http(self, request: HttpRequest, now_ns: int) -> tuple[HttpAnswer, list[Output]]:
         before = self._pump(now_ns)
@@ -181,7 +191,7 @@ class Simulator:
             grant = self._access.by_header(header, http.method, http.uri, http.body, now_ns)
             if grant is None and "access_token" in request.params:
                 grant = self._by_token(request, None, now_ns)
-            result = self._run(request, None, grant, http.address, [], now_ns)
+            result = self._run(_Asked(request, grant, http.address), now_ns)
         except Refused as refused:
             return _failed(ident, refused, now_ns)
         return _Outcome(envelope.answer(ident, result, now_ns, now_ns))
@@ -216,17 +226,10 @@ class Simulator:
             return None
         return link.grant
 
-    def _run(
-        self,
-        request: Request,
-        link: Connection | None,
-        grant: Grant | None,
-        address: str,
-        joined: list[Any],
-        now_ns: int,
-    ) -> Any:
+    def _run(self, asked: _Asked, now_ns: int) -> Any:
         """One request, from its price in credits to its result."""
-        self._pay(request.method, grant, address, now_ns)
+        request, link, grant = asked.request, asked.link, asked.grant
+        self._pay(request.method, grant, asked.address, now_ns)
         method = METHODS.get(request.method)
         if method is None:
             raise Refused(envelope.UNKNOWN_METHOD, "Method not found")
@@ -238,7 +241,7 @@ class Simulator:
         if session_handler is not None:
             call = SessionCall(method.name, params, link, grant, now_ns)
             result = session_handler(call)
-            joined.extend(call.joined)
+            asked.joined = call.joined
             return result
         identity = None if grant is None else self._accounts[grant.client_id]
         session = "" if link is None else link.session
