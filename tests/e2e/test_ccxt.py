@@ -172,7 +172,7 @@ def test_async(venue: SimulatedVenue) -> None:
             book, ticker = await asyncio.gather(
                 client.fetch_order_book(PERPETUAL), client.fetch_ticker(PERPETUAL)
             )
-            assert book["bids"] and ticker["last"]
+            assert book["bids"] and ticker["bid"]
             price = float(ticker["info"]["min_price"])
             order = await client.create_order(PERPETUAL, "limit", "buy", 10, price + 5)
             assert (await client.cancel_order(order["id"]))["status"] == "canceled"
