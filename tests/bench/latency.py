@@ -34,6 +34,9 @@ class Client:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
+    def count(self) -> int:
+        return len(self._received)
+
     def take(self) -> list[tuple[int, str | bytes]]:
         taken, self._received = self._received, []
         return taken
@@ -95,13 +98,11 @@ def _round(world: World, who: str, client: Client, rate: int) -> list[float]:
     turn = len(frames.INSTRUMENTS) * frames.TURN
     count = max(turn, round(rate * ROUND_S / turn) * turn)
     sent = post(f"{world.feeder}/pace?who={who}&rate={rate}&count={count}")
-    seen, received = -1, 0
-    everything: list[tuple[int, str | bytes]] = []
-    while received != seen:  # until nothing comes any more
+    seen = -1
+    while client.count() != seen:  # until nothing comes any more
+        seen = client.count()
         time.sleep(QUIET_S)
-        seen, received = received, len(everything) + len(client._received)
-    everything += client.take()
-    ages = ages_us(who, everything, sent["zero_ns"])
+    ages = ages_us(who, client.take(), sent["zero_ns"])
     if len(ages) < count * 0.9:
         raise SystemExit(f"bench: {who} delivered {len(ages)} of {count} changes")
     return ages
