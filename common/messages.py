@@ -268,7 +268,10 @@ class BookSnapshot(Message):
 
 
 class BookDelta(Message):
-    """Changed levels, flat as in BookSnapshot; quantity is the new total, 0 removes the level."""
+    """Changed levels, flat as in BookSnapshot; quantity is the new total, 0 removes the level.
+
+    A removed level may be one that was never told, because it came and went within one pass.
+    """
 
     instrument: str
     bids: list[float]

@@ -78,7 +78,7 @@ class Reader:
                 if quantity:
                     side[price] = quantity
                 else:
-                    del side[price]
+                    side.pop(price, None)
         bids, asks = self.books[symbol]
         assert not (bids and asks and max(bids) >= min(asks)), f"{symbol} is crossed"
 
