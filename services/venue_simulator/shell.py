@@ -92,6 +92,16 @@ class Server:
     # --- in ----------------------------------------------------------------------------------
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        """A request that the core breaks on ends its own connection, not the others'."""
+        try:
+            return await self._route(request)
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception:
+            logger.exception("a request broke the simulator", path=request.path)
+            return web.Response(status=500, text="internal error")
+
+    async def _route(self, request: web.Request) -> web.StreamResponse:
         server = self._core.server
         if request.path in server.websocket_paths:
             return await self._serve_websocket(request)
