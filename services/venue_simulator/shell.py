@@ -31,6 +31,8 @@ from services.venue_simulator.core import (
 MAX_MESSAGE_BYTES = 1_048_576  # the protocol's own limit is lower and gets an answer
 CLOSE_TIMEOUT_S = 2.0
 TOO_SLOW = "connection_too_slow"
+# What the core breaks on ends its own connection, not those of the others.
+BROKEN = "a request broke the simulator"
 
 
 class Connection:
@@ -92,16 +94,6 @@ class Server:
     # --- in ----------------------------------------------------------------------------------
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        """A request that the core breaks on ends its own connection, not the others'."""
-        try:
-            return await self._route(request)
-        except (web.HTTPException, ConnectionError):
-            raise
-        except Exception:
-            logger.exception("a request broke the simulator", path=request.path)
-            return web.Response(status=500, text="internal error")
-
-    async def _route(self, request: web.Request) -> web.StreamResponse:
         server = self._core.server
         if request.path in server.websocket_paths:
             return await self._serve_websocket(request)
@@ -124,6 +116,9 @@ class Server:
         try:
             self._shell.feed(HttpAsked(number, asked))
             answer = await self._answers[number]
+        except Exception:
+            logger.exception(BROKEN)
+            return web.Response(status=500, text="internal error")
         finally:
             del self._answers[number]
         return web.Response(
@@ -146,6 +141,9 @@ class Server:
                 connection = Connection(socket, transport)
                 self._connections[number] = connection
                 await self._read(number, connection)
+        except Exception:
+            logger.exception(BROKEN)
+            await socket.close(code=1011, message=b"internal_error")
         finally:
             self._connections.pop(number, None)
             self._shell.feed(ConnectionClosed(number))
