@@ -263,7 +263,8 @@ class PositionServer:
         return self._plan_flush(now_ns)
 
     def _add_fills(self, fills: Iterable[m.Fill], now_ns: int) -> Commands:
-        changed = self.holdings.add_fills(fills, now_ns)
+        sound = [fill for fill in fills if min(fill.last_price, fill.last_quantity) > 0]
+        changed = self.holdings.add_fills(sound, now_ns)
         if not changed:
             return []
         self._dirty |= changed

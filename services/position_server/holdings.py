@@ -237,9 +237,10 @@ class Holdings:
         mark = marks.mark_price
         if not position.quantity:
             return None, position.currency, Decimal(0)
-        if mark is None or (mark <= 0 and position.instrument.is_inverse_future):
-            return position.average_price, position.currency, None
-        return position.average_price, position.currency, position.unrealized_pnl(exact(mark))
+        average = position.average_price
+        if mark is None or average is None or mark <= 0:
+            return average, position.currency, None
+        return average, position.currency, position.unrealized_pnl(exact(mark))
 
     def _totals(self, underlying: str) -> Totals:
         parts = []

@@ -12,6 +12,7 @@ terms.
 from __future__ import annotations
 
 from decimal import Decimal
+from math import isfinite
 
 import msgspec
 
@@ -46,14 +47,19 @@ NO_MARKS = Marks()
 FLAT = Valuation(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
+def finite(figure: float | None) -> float | None:
+    """A float off the wire may be infinite or no number at all: then it is unknown."""
+    return figure if figure is not None and isfinite(figure) else None
+
+
 def marks_of_ticker(ticker: Ticker) -> Marks:
     return Marks(
-        ticker.mark_price,
-        ticker.index_price,
-        ticker.delta,
-        ticker.gamma,
-        ticker.vega,
-        ticker.theta,
+        finite(ticker.mark_price),
+        finite(ticker.index_price),
+        finite(ticker.delta),
+        finite(ticker.gamma),
+        finite(ticker.vega),
+        finite(ticker.theta),
         True,
     )
 
@@ -65,11 +71,12 @@ def marks_of_report(report: PositionReport | None) -> Marks:
     quantity = float(report.quantity)
 
     def unit(total: float | None) -> float | None:
-        return None if total is None else total / quantity
+        known = finite(total)
+        return None if known is None else known / quantity
 
     return Marks(
-        report.mark_price,
-        report.index_price,
+        finite(report.mark_price),
+        finite(report.index_price),
         unit(report.delta),
         unit(report.gamma),
         unit(report.vega),

@@ -225,8 +225,9 @@ class AccountFeed:
         return [self._fill(fill) for fill in fills]
 
     def _fill(self, fill: VenueFill) -> Fill:
-        if not fill.exec_id or fill.quantity <= 0 or fill.price < 0:
-            raise VenueProtocolError(VENUE_NAME, "a trade without id or amount", fill.exec_id)
+        if not fill.exec_id or min(fill.quantity, fill.price) <= 0:
+            text = "a trade without id, amount or price"
+            raise VenueProtocolError(VENUE_NAME, text, fill.exec_id)
         return Fill(
             exec_id=fill.exec_id,
             client_order_id=fill.label,

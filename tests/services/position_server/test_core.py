@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from common import core as c
@@ -278,6 +279,19 @@ def test_exposure_adds_up_by_underlying():
     scene.wait(0.2)
     snapshot = scene.core.holdings.snapshot(scene.now)
     assert {each.underlying: each.delta for each in snapshot.exposures} == {"BTC": 4.0, "ETH": 3.0}
+
+
+@pytest.mark.parametrize("mark", [float("nan"), float("inf"), 0.0, -1.0, None])
+def test_a_mark_that_cannot_be_leaves_profit_unknown(mark):
+    scene = Scene().started(report(200, 100)).bus(ticker(mark=mark)).wait(0.2)
+    assert scene.position().unrealized_pnl is None
+    assert scene.position().average_price == 100
+
+
+@pytest.mark.parametrize(("quantity", "price"), [("0", 100), ("10", 0), ("10", -1)])
+def test_a_fill_without_quantity_or_price_is_none(quantity, price):
+    bad = msgspec.structs.replace(fill(1, 1, 100), last_quantity=D(quantity), last_price=D(price))
+    assert Scene().started().bus(bad).out == [READY]
 
 
 # --- inventory and limits --------------------------------------------------------------------
