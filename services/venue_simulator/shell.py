@@ -141,6 +141,8 @@ class Server:
                 connection = Connection(socket, transport)
                 self._connections[number] = connection
                 await self._read(number, connection)
+        except ConnectionError:
+            logger.debug("connection lost", connection=number)
         except Exception:
             logger.exception(BROKEN)
             await socket.close(code=1011, message=b"internal_error")
