@@ -18,7 +18,7 @@ from enum import Enum
 
 import msgspec
 
-from common.domain.instrument import Instrument
+from common.domain.instrument import Instrument, exact
 from common.domain.position import Position, replay
 from common.messages import Fill, InstrumentKind
 from common.venues.accounts import PositionReport
@@ -35,6 +35,13 @@ class Baseline(msgspec.Struct, frozen=True):
 
     from_ns: int
     to_ns: int
+
+
+def average_of(report: PositionReport) -> Decimal | None:
+    """The venue's average price; its mark where it names none, so that profit counts from now."""
+    if report.average_price is not None or not report.quantity or not report.mark_price:
+        return report.average_price
+    return exact(report.mark_price)
 
 
 class _Doubtful(msgspec.Struct, frozen=True):
@@ -129,7 +136,7 @@ class Ledger:
         if self._baseline is None:
             self._baseline = baseline
             if report is not None:
-                self._opening = (report.quantity, report.average_price)
+                self._opening = (report.quantity, average_of(report))
             self._open(now_ns)
 
     def add(self, fills: Iterable[Fill], now_ns: int) -> bool:
@@ -193,7 +200,7 @@ class Ledger:
         if mark_price and self.quantity * change < 0:
             size = min(abs(change), abs(self.quantity))
             self.position.trade(size if change > 0 else -size, mark_price)
-        average = self.report.average_price if self.report else None
+        average = average_of(self.report) if self.report else None
         self.position.open_at(self.theirs, average)
         self._doubtful.clear()
         self.differs_since_ns = self.asked_ns = None

@@ -254,11 +254,11 @@ def _read(decode: Callable[[msgspec.Raw], Decoded], raw: msgspec.Raw) -> Decoded
 
 
 def _position_report(position: _Position) -> PositionReport:
-    quantity = plain(position.size)
+    quantity, average = plain(position.size), plain(position.average_price)
     return PositionReport(
         instrument=f"{VENUE_NAME}.{position.instrument_name}",
         quantity=quantity,
-        average_price=plain(position.average_price) if quantity else None,
+        average_price=average if quantity and average > 0 else None,
         unrealized_pnl=plain(position.total_profit_loss),
         initial_margin=plain(position.initial_margin),
         maintenance_margin=plain(position.maintenance_margin),

@@ -128,3 +128,11 @@ def test_without_a_mark_a_repair_realises_nothing():
     ledger.hear(None, 0, 0)
     ledger.repair(None)
     assert (ledger.quantity, ledger.realized_pnl) == (0, 0)
+
+
+def test_a_position_of_unknown_average_counts_from_the_mark():
+    ledger = Ledger(LINEAR)
+    ledger.define(INSTRUMENTS[LINEAR], 0)
+    ledger.start(Baseline(T0, T0), report(3, None, LINEAR, mark_price=120.0), 0)
+    ledger.add([fill(1, -3, 130, LINEAR)], 0)
+    assert ledger.realized_pnl == 30
