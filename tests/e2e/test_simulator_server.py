@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import time
@@ -211,3 +212,46 @@ def test_wss_with_a_given_certificate(tmp_path: Path) -> None:
         link = websocket.create_connection(url, timeout=WAIT_S, sslopt={"context": trust})
         assert ask(link, "public/test")["version"]
         link.close()
+
+
+HANDSHAKE = (
+    b"GET /ws/api/v2 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+GARBAGE = [
+    b"\xff\xff\xff\xff",
+    b"\x83\x80\x00\x00\x00\x00",
+    b"\x81\x85\x00\x00\x00\x00\xff\xff\xff\xff\xff",
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_what_is_no_websocket_frame_ends_only_its_connection(
+    venue: SimulatedVenue, garbage: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", venue.port), timeout=WAIT_S) as broken:
+        broken.sendall(HANDSHAKE)
+        assert broken.recv(4096).startswith(b"HTTP/1.1 101")
+        broken.sendall(garbage)
+        assert broken.recv(4096)[:1] == b"\x88"
+    link = connect(venue)
+    assert ask(link, "public/test")
+    link.close()
+
+
+def test_connections_that_break_are_forgotten(tmp_path: Path) -> None:
+    with simulated_venue(tmp_path, connections_per_address=5) as venue:
+        abrupt = struct.pack("ii", 1, 0)  # close with a reset
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", venue.port), timeout=WAIT_S) as lost:
+                lost.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, abrupt)
+                lost.sendall(HANDSHAKE)
+                assert lost.recv(4096).startswith(b"HTTP/1.1 101")
+        deadline = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline:
+            try:
+                assert ask(connect(venue), "public/test")
+                return
+            except websocket.WebSocketBadStatusException:
+                continue
+        raise AssertionError("broken connections still count")
