@@ -35,6 +35,7 @@ class AccountLink:
         self._is_up = False
         self._is_refused = False
         self._connect_at_ns: int | None = None
+        self._wake_at_ns = 0  # the last look that was asked for
         self._login_by_ns = 0
         self._poll_at_ns = 0
         self._asked_ns: deque[int] = deque()  # when each unanswered list was asked for
@@ -51,7 +52,7 @@ class AccountLink:
     def on_up(self, now_ns: int) -> list[c.CoreCommand]:
         self._is_up, self._is_refused = True, False
         self._login_by_ns = now_ns + LOGIN_NS
-        return [*self._send(self._feed.on_up(now_ns)), *self._wake(self._login_by_ns)]
+        return [*self._send(self._feed.on_up(now_ns)), *self._wake(self._login_by_ns, now_ns)]
 
     def on_down(self, reason: str, now_ns: int) -> list[c.CoreCommand]:
         self._feed.on_down()
@@ -80,7 +81,7 @@ class AccountLink:
             else:
                 commands += self._note(event, now_ns)
                 events.append(event)
-        return events, [*commands, *self._wake(self._feed.next_wake_ns)]
+        return events, [*commands, *self._wake(self._feed.next_wake_ns, now_ns)]
 
     def on_time(self, now_ns: int) -> list[c.CoreCommand]:
         if self._connect_at_ns is not None and now_ns >= self._connect_at_ns:
@@ -95,7 +96,7 @@ class AccountLink:
         commands = self._send(self._feed.on_time(now_ns))
         if self.is_open and now_ns >= self._poll_at_ns:
             commands += self.ask_state(now_ns)
-        return [*commands, *self._wake(self._feed.next_wake_ns)]
+        return [*commands, *self._wake(self._feed.next_wake_ns, now_ns)]
 
     def ask_state(self, now_ns: int) -> list[c.CoreCommand]:
         """Ask for all positions and balances, unless there is nobody to ask."""
@@ -142,5 +143,9 @@ class AccountLink:
     def _send(self, frames: Sequence[bytes]) -> list[c.CoreCommand]:
         return [c.LinkSend(LINK, frame) for frame in frames]
 
-    def _wake(self, at_ns: int | None) -> list[c.CoreCommand]:
-        return [] if at_ns is None else [c.WakeAt(at_ns)]
+    def _wake(self, at_ns: int | None, now_ns: int) -> list[c.CoreCommand]:
+        """Nothing when an earlier look is due anyway: that one asks again."""
+        if at_ns is None or now_ns < self._wake_at_ns <= at_ns:
+            return []
+        self._wake_at_ns = at_ns
+        return [c.WakeAt(at_ns)]

@@ -249,7 +249,7 @@ class Feed:
             event = book_event(stream.name, params.data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
             return None
-        self._session.last_received_ns = now_ns
+        self._session.hear(now_ns)
         return event
 
     def _call(self, method: str, call: _Call) -> bytes:

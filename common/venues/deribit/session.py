@@ -2,7 +2,7 @@
 
 Pure: the owner opens the link, sends the frames that a Session returns, and hands it what arrives.
 The venue asks for proof of life with `test_request` and cuts whoever does not answer; a Session
-answers each. It also asks for proof itself when nothing came for PROBE_AFTER_NS.
+answers each. It also asks for proof itself when nothing came for QUIET_NS.
 https://docs.deribit.com/articles/json-rpc-overview, read in August 2026.
 """
 
@@ -21,8 +21,7 @@ VENUE_NAME = "deribit"
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 REFRESH_PERCENT = 80  # of a token's life
-PROBE_AFTER_NS = 5 * NS_PER_S
-DEAD_AFTER_NS = 2 * PROBE_AFTER_NS
+QUIET_NS = 5 * NS_PER_S  # without a frame: probe; without an answer to that: the link is dead
 
 EMPTY = msgspec.Raw()
 
@@ -163,18 +162,24 @@ class Session:
         self._waiting: dict[int, object] = {}
         self._refresh_token = ""
         self._refresh_at_ns: int | None = None
-        self._probe_at_ns = 0
+        self._probed_ns: int | None = None  # when a probe went out after which nothing came
         self._is_up = False
         self.logged_in = False
         self.last_received_ns = 0
-        self.next_wake_ns: int | None = None
+
+    @property
+    def next_wake_ns(self) -> int | None:
+        """When on_time has something to do; a frame that arrives meanwhile moves it on."""
+        if not self._is_up:
+            return None
+        since_ns = self.last_received_ns if self._probed_ns is None else self._probed_ns
+        look_ns = since_ns + QUIET_NS
+        return look_ns if self._refresh_at_ns is None else min(look_ns, self._refresh_at_ns)
 
     def on_up(self, now_ns: int) -> list[bytes]:
         """The link is up: the frames that set it up, in this order."""
         self._is_up = True
-        self.last_received_ns = now_ns
-        self._probe_at_ns = now_ns + PROBE_AFTER_NS
-        self.next_wake_ns = self._probe_at_ns
+        self.hear(now_ns)
         frames = [self._setup("public/set_heartbeat", {"interval": self._heartbeat_s})]
         if self._credentials is not None:
             frames.append(self._login(self._credentials, now_ns))
@@ -202,7 +207,7 @@ class Session:
         Raises:
             VenueProtocolError: it is not a JSON-RPC message of this venue.
         """
-        self.last_received_ns = now_ns
+        self.hear(now_ns)
         try:
             envelope = _envelopes.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -220,16 +225,17 @@ class Session:
             self._refresh_at_ns = None
             params = auth.refresh_params(self._refresh_token)
             frames.append(self.request("public/auth", params, _Login(refresh=True)))
-        if now_ns >= self._probe_at_ns:
-            if now_ns - self.last_received_ns >= PROBE_AFTER_NS:
-                frames.append(self.request("public/test", {}))
-            self._probe_at_ns = now_ns + PROBE_AFTER_NS
-        self._plan()
+        if self._probed_ns is None and now_ns - self.last_received_ns >= QUIET_NS:
+            self._probed_ns = now_ns
+            frames.append(self.request("public/test", {}))
         return frames
 
     def is_silent(self, now_ns: int) -> bool:
-        """Nothing came for so long, a probe included, that the link is to be closed."""
-        return self._is_up and now_ns - self.last_received_ns >= DEAD_AFTER_NS
+        """A probe of the quiet link went out and nothing came since: it is to be closed.
+
+        Never said without a probe: after a pause of our own the frames still wait to be read.
+        """
+        return self._is_up and self._probed_ns is not None and now_ns - self._probed_ns >= QUIET_NS
 
     def on_down(self) -> list[object]:
         """The link is gone: the contexts of the requests that were never answered."""
@@ -240,12 +246,12 @@ class Session:
         ]
         self._waiting.clear()
         self._is_up = self.logged_in = False
-        self._refresh_at_ns = self.next_wake_ns = None
+        self._refresh_at_ns = None
         return lost
 
-    def _plan(self) -> None:
-        due = self._refresh_at_ns
-        self.next_wake_ns = self._probe_at_ns if due is None else min(due, self._probe_at_ns)
+    def hear(self, now_ns: int) -> None:
+        """Any frame is proof of life."""
+        self.last_received_ns, self._probed_ns = now_ns, None
 
     def _setup(self, method: str, params: dict[str, Any]) -> bytes:
         return self.request(method, params, _Setup(method))
@@ -295,7 +301,6 @@ class Session:
         life_ns = max(tokens.expires_in, 1) * NS_PER_S
         self._refresh_token = tokens.refresh_token
         self._refresh_at_ns = now_ns + life_ns * REFRESH_PERCENT // 100
-        self._plan()
         first = not self.logged_in
         self.logged_in = True
         if first:

@@ -157,6 +157,26 @@ def test_a_silent_link_is_probed_and_then_called_dead():
     assert session.is_silent(NOW + 10 * SECOND)
 
 
+def test_beats_a_little_over_every_ten_seconds_keep_a_link_alive():
+    session, now = logged_in(), NOW
+    beat = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"heartbeat"}}'
+    for beats in range(1, 20):
+        until = NOW + beats * (10 * SECOND + SECOND // 100)
+        while (due := session.next_wake_ns) is not None and due < until:
+            now = due + SECOND // 1000
+            assert not session.is_silent(now)
+            if session.on_time(now):
+                session.parse(b'{"jsonrpc":"2.0","id":0,"result":{}}', now + SECOND // 1000)
+        session.parse(beat, until)
+
+
+def test_a_link_is_not_called_dead_before_it_was_probed():
+    session = logged_in()
+    assert not session.is_silent(NOW + 60 * SECOND)
+    assert len(session.on_time(NOW + 60 * SECOND)) == 1
+    assert session.next_wake_ns == NOW + 65 * SECOND
+
+
 @pytest.mark.parametrize(
     "frame",
     [
