@@ -101,7 +101,7 @@ def measure() -> None:
         direct = Direct(f"ws://{HOST}:{port}/ws/api/v2")
         desk = Desk(service.run_dir.endpoint("orders.deribit.main"))
         mark = direct.call("public/ticker", instrument_name=SYMBOL)["mark_price"]
-        price = float(round(mark * 0.9))
+        price = float(round(mark * 0.95))
         wait_for("trading_engine", lambda: _is_ready(desk, price))
         _compare(desk.place, direct.place, price)
 
