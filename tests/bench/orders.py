@@ -28,6 +28,8 @@ from tests.bench.stacks import (
 
 SYMBOL = "BTC-PERPETUAL"
 QUANTITY = 100
+DESK_KEY = {"client_id": "bench", "client_secret": "bench-secret"}
+DIRECT_KEY = {"client_id": "direct", "client_secret": "direct-secret"}
 ORDERS = 60  # per round
 ROUNDS = 6
 
@@ -39,7 +41,7 @@ class Direct:
         self._socket = websocket.create_connection(url, skip_utf8_validation=True)
         self._numbers = itertools.count(1)
         login = {"grant_type": "client_credentials"}
-        self.call("public/auth", **login, client_id="bench", client_secret="bench-secret")
+        self.call("public/auth", **login, **DIRECT_KEY)
 
     def call(self, method: str, **params: Any) -> Any:
         number = next(self._numbers)
@@ -142,14 +144,18 @@ def _time(place: Callable[[float], Callable[[], object]], price: float) -> float
 
 
 def _config(port: int) -> dict[str, Any]:
-    """The demo's world with the account that has no rate limits."""
+    """The demo's world; both sides have an account of their own, without rate limits."""
     config = yaml.safe_load((CHECKOUT / "config" / "demo.yaml").read_text())
-    config["simulators"][0]["port"] = port
-    key = {"client_id": "bench", "client_secret": "bench-secret"}
-    venue = config["venues"]["deribit"]
+    simulator, venue = config["simulators"][0], config["venues"]["deribit"]
+    simulator["port"] = port
+    balances = {"BTC": "1000"}
+    simulator["accounts"] = [
+        {**key, "balances": balances, "limited": False} for key in (DESK_KEY, DIRECT_KEY)
+    ]
     venue["websocket_url"] = f"ws://{HOST}:{port}/ws/api/v2"
     venue["http_url"] = f"http://{HOST}:{port}/api/v2"
+    venue["market_data"]["read_only_credentials"] = DESK_KEY
     venue["accounts"] = [
-        {"name": "main", "credentials": key, "rate_per_second": 5000, "rate_burst": 5000}
+        {"name": "main", "credentials": DESK_KEY, "rate_per_second": 5000, "rate_burst": 5000}
     ]
     return dict(config)
