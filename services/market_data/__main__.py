@@ -12,7 +12,6 @@ from common.transport.loop import Shell
 from common.venues import load
 from services.market_data.core import MarketData
 
-
 ABOVE_ZERO = ("channels_per_link", "data_timeout_s", "check_every_s")
 
 

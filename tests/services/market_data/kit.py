@@ -33,6 +33,7 @@ from common.venues.streams import (
     StreamKind,
     StreamsStarted,
     StreamsStopped,
+    TickerReceived,
 )
 from services.market_data.core import MarketData
 
@@ -228,3 +229,37 @@ def sent(commands: Sequence[object]) -> list[str]:
 
 def states(commands: Sequence[object]) -> list[str]:
     return [c.state for c in commands if isinstance(c, SetState)]
+
+
+STALE_DEPTH = m.Depth("x.A", [], [], True)
+STALE_QUOTE = m.Quote("x.A", None, 0.0, None, 0.0, True)
+
+
+def stale(reason: str) -> list[tuple[str, m.Event]]:
+    """What is published of x.A, in this order, when it becomes stale."""
+    return [
+        ("book.x.A", m.BookStale("x.A", reason)),
+        ("depth.x.A", STALE_DEPTH),
+        ("quote.x.A", STALE_QUOTE),
+    ]
+
+
+def ticker(name: str, bid: float | None, ask: float | None) -> TickerReceived:
+    message = m.Ticker(name, 9.5, 9.5, 9.5, bid_price=bid, ask_price=ask)
+    return TickerReceived(message, 1.0, 2.0, T0)
+
+
+def running(**settings: object) -> Rig:
+    rig = Rig(**settings)
+    rig.start()
+    rig.run_book()
+    return rig
+
+
+def quiet(rig: Rig, seconds: int) -> list[object]:
+    """Time passes on a live link."""
+    out = []
+    for _ in range(seconds):
+        out += rig.later(1 * S)
+        rig.frame()
+    return out
