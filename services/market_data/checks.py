@@ -14,6 +14,7 @@ from services.market_data.books import Books, LiveBook
 
 GRACE_NS = 1_000_000_000  # for what the venue has sent and we have not read
 CHECKS_PER_SECOND = 6
+PACE_NS = 1_000_000_000 // CHECKS_PER_SECOND
 DUE_SHARE = 0.8  # of the period, so that a verdict stands within it
 
 
@@ -28,7 +29,7 @@ class QuietChecks:
         self._next_ns = 0
 
     def due(self, books: Iterable[LiveBook], now_ns: int) -> str | None:
-        """The book to ask the venue for now; at most one per call and at the pace of checks."""
+        """A book to ask the venue for now; ask again until there is none."""
         if now_ns < self._next_ns or len(self._asked) >= CHECKS_PER_SECOND:
             return None
         chosen = self._choose(books, now_ns)
@@ -36,7 +37,7 @@ class QuietChecks:
             return None
         self._doubts.discard(chosen.instrument)
         self._asked[chosen.instrument] = chosen.book.sequence
-        self._next_ns = now_ns + 1_000_000_000 // CHECKS_PER_SECOND
+        self._next_ns = max(self._next_ns, now_ns - PACE_NS) + PACE_NS
         return chosen.instrument
 
     def _choose(self, books: Iterable[LiveBook], now_ns: int) -> LiveBook | None:
@@ -55,10 +56,10 @@ class QuietChecks:
                 oldest = live
         return oldest
 
-    def on_reply(self, live: LiveBook, rest: RestBook, now_ns: int) -> bool:
+    def on_reply(self, instrument: str, live: LiveBook | None, rest: RestBook, now_ns: int) -> bool:
         """False if the book is wrong beyond doubt. One that lags is judged after a grace time."""
-        asked = self._asked.pop(live.instrument, None)
-        if asked is None or not live.is_live:
+        asked = self._asked.pop(instrument, None)
+        if asked is None or live is None or not live.is_live:
             return True
         live.proven_ns = now_ns
         if live.book.sequence != asked or rest.sequence < asked or _agrees(live, rest):
@@ -68,10 +69,11 @@ class QuietChecks:
         self._suspects[live.instrument] = asked, now_ns + GRACE_NS
         return True
 
-    def on_failure(self, live: LiveBook, now_ns: int) -> None:
+    def on_failure(self, instrument: str, live: LiveBook | None, now_ns: int) -> None:
         """No reply; the book is asked for again after a period."""
-        self._asked.pop(live.instrument, None)
-        live.proven_ns = now_ns
+        self._asked.pop(instrument, None)
+        if live is not None:
+            live.proven_ns = now_ns
 
     def on_ticker(self, live: LiveBook, ticker: TickerReceived, now_ns: int) -> None:
         if not live.is_live:

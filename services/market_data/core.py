@@ -319,8 +319,7 @@ class MarketData:
                 self._links.renew(Stream(StreamKind.BOOK, live.instrument))
 
     def _check_quiet(self, now_ns: int) -> None:
-        instrument = self._checks.due(self._books, now_ns)
-        if instrument is not None:
+        while (instrument := self._checks.due(self._books, now_ns)) is not None:
             self._status.count("checks")
             self._out.append(self._reference.book_call(BOOK_CALL + instrument, instrument))
 
@@ -392,15 +391,13 @@ class MarketData:
         if call_id == INSTRUMENTS_CALL:
             self._refresh.on_failure(now_ns)
         else:
-            live = self._books.get(call_id.removeprefix(BOOK_CALL))
-            if live is not None:
-                self._checks.on_failure(live, now_ns)
+            instrument = call_id.removeprefix(BOOK_CALL)
+            self._checks.on_failure(instrument, self._books.get(instrument), now_ns)
 
     def _on_checked(self, event: HttpReply, now_ns: int) -> None:
         instrument = event.call_id.removeprefix(BOOK_CALL)
         rest = self._reference.parse_book(event.body)
-        live = self._books.get(instrument)
-        if live is not None and not self._checks.on_reply(live, rest, now_ns):
+        if not self._checks.on_reply(instrument, self._books.get(instrument), rest, now_ns):
             self._status.count("checks_failed")
             self._resync(instrument, "differs from the venue's REST book", now_ns)
 

@@ -8,6 +8,7 @@ from common.core import (
     HttpReply,
 )
 from common.venues.streams import (
+    BookReset,
     RestBook,
 )
 from tests.services.market_data.kit import (
@@ -101,3 +102,42 @@ def test_an_empty_book_agrees_with_an_empty_reply():
     rig.run_book(bids=(), asks=())
     quiet(rig, 9)
     assert reply(rig, RestBook("x.A", [], [], 100, T0)) == []
+
+
+def test_many_quiet_books_are_checked_at_a_pace_the_venue_bears():
+    names = [f"x.I{number:02}" for number in range(60)]
+    rig = Rig(*names, check_every_s=10.0)
+    rig.start()
+    for name in names:
+        rig.read(f"book.{name}")
+    rig.answer_calls(rig.later(5 * MS))
+    rig.frame(*(BookReset(name, [9.0, 1.0], [10.0, 2.0], 100, T0) for name in names))
+    rig.idle()
+    asked: list[str] = []
+    for _ in range(4 * 18):
+        rig.frame()
+        for call in [c for c in rig.later(250 * MS) if isinstance(c, HttpCall)]:
+            asked.append(call.call_id)
+            rig.reference.books[b"book"] = RestBook("x", [9.0, 1.0], [10.0, 2.0], 100, T0)
+            rig.feed(HttpReply(call.call_id, 200, b"book", rig.now))
+    assert 55 <= len(asked) <= 62  # from 8 s to 18 s
+    assert len(set(asked)) >= 55  # the oldest proof first, so nobody is left out
+
+
+def test_replies_for_books_that_nobody_wants_any_more_do_not_block_the_others():
+    names = [f"x.I{number:02}" for number in range(20)]
+    rig = Rig(*names, check_every_s=10.0, linger_s=0.0)
+    rig.start()
+    for name in names[:-1]:
+        rig.run_book(name)
+    calls = [c for c in quiet(rig, 10) if isinstance(c, HttpCall)]
+    assert 6 <= len(calls) <= 19
+    for name in names[:-1]:
+        rig.leave(f"book.{name}")
+    quiet(rig, 1)
+    for number, call in enumerate(calls):
+        body = b"book" if number % 2 else b"nonsense"
+        rig.reference.books[b"book"] = RestBook("x", [], [], 100, T0)
+        rig.feed(HttpReply(call.call_id, 200, body, rig.now))
+    rig.run_book(names[-1])
+    assert any(isinstance(c, HttpCall) for c in quiet(rig, 10))
