@@ -91,6 +91,8 @@ class AccountConfig(Config):
     rate_per_second: float = 5.0  # the venue's matching-engine budget of this account
     rate_burst: float = 20.0
     budget_share: float = 0.5  # the engine's share of the non-matching budget
+    query_rate_per_second: float = 20.0  # the venue's non-matching budget of this account
+    query_burst: float = 100.0
 
 
 class MarketDataConfig(Config):

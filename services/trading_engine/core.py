@@ -80,6 +80,7 @@ class TradingEngine:
                 self._on_frame(event, now_ns)
             case c.BusMessage():
                 self._state.market.on_message(event.message)
+                self._placing.retry(now_ns)
             case c.CommandReceived():
                 self._desk.receive(event, now_ns)
             case c.Subscribed():
@@ -100,6 +101,7 @@ class TradingEngine:
         self._calls.on_time(now_ns)
         self._reports.on_time(now_ns)
         self._doubts.on_time(now_ns)
+        self._placing.retry(now_ns)
         return self._finish(now_ns)
 
     def _on_life(self, event: c.Event, now_ns: int) -> None:
@@ -191,11 +193,11 @@ class TradingEngine:
         self._doubts.on_time(now_ns)
         while self._doubts.resend:
             self._calls.cancel(self._doubts.resend.pop(), now_ns)
-        self._placing.retry(now_ns)
         self._doubts.look_at([order for order, _ in state.changed], now_ns)
         self._answers.note(state.changed)
         state.changed = []
         self._answers.finish(now_ns)
+        state.send_questions(now_ns)
         self._wake(now_ns)
         return state.out.flush(now_ns)
 
@@ -208,6 +210,7 @@ class TradingEngine:
             self._doubts.next_ns(),
             self._placing.next_ns(now_ns),
             self._answers.next_ns(),
+            self._state.next_question_ns(now_ns),
         ]
         first = min((ns for ns in due if ns is not None), default=None)
         if first is not None and (self._armed_ns is None or first < self._armed_ns):

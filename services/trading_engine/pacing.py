@@ -24,10 +24,10 @@ class Pacer:
         self._tokens -= 1.0
         return True
 
-    def ready_ns(self, now_ns: int, *, is_cancel: bool) -> int:
-        """When take() will say yes if nobody else takes."""
+    def ready_ns(self, now_ns: int, *, is_cancel: bool, ahead: int = 0) -> int:
+        """When take() will say yes once `ahead` others have taken."""
         self._refill(now_ns)
-        needed = 1.0 if is_cancel else 1.0 + self._reserve
+        needed = 1.0 + ahead if is_cancel else 1.0 + ahead + self._reserve
         ready = now_ns
         if self._tokens < needed:
             ready = now_ns + int((needed - self._tokens) / self._per_ns) + 1

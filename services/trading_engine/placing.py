@@ -118,13 +118,15 @@ class Placing:
         )
 
     def _take_budget(self, item: Item, now_ns: int) -> bool:
-        """False: it has to wait, or (with a result) it would wait too long."""
+        """False: it has to wait its turn, or (with a result) it would wait too long."""
         pacer = self._state.pacer
-        if pacer.take(now_ns, is_cancel=False):
+        waits = item.deadline_ns > 0
+        ahead = 0 if waits else sum(1 for other in self._to_send if other.deadline_ns)
+        if not ahead and pacer.take(now_ns, is_cancel=False):
             self._sent_at.append(now_ns)
             return True
         item.deadline_ns = item.deadline_ns or now_ns + PACE_WAIT_NS
-        ready_ns = pacer.ready_ns(now_ns, is_cancel=False)
+        ready_ns = pacer.ready_ns(now_ns, is_cancel=False, ahead=ahead)
         if ready_ns > item.deadline_ns:
             wait_ms = (ready_ns - now_ns) // 1_000_000
             text = f"the venue's rate budget is used up; try again in {wait_ms} ms"

@@ -105,6 +105,7 @@ class Reconciler:
         return doubt.was_pending and not order.is_pending
 
     def on_down(self) -> None:
+        self._state.forget_questions()
         self._sync = None
         self._sync_at_ns = None
         for doubt in self._doubts.values():
@@ -113,8 +114,14 @@ class Reconciler:
     def next_ns(self) -> int | None:
         due = [] if self._sync_at_ns is None else [self._sync_at_ns]
         if self._state.is_ready:
-            due += [self._due_ns(doubt) for doubt in self._doubts.values()]
+            # With no room to ask, only the answers that are awaited can bring things forward.
+            is_full = self._asked() >= ASKED_AT_ONCE
+            doubts = [d for d in self._doubts.values() if d.outstanding or not is_full]
+            due += [self._due_ns(doubt) for doubt in doubts]
         return min(due, default=None)
+
+    def _asked(self) -> int:
+        return sum(1 for doubt in self._doubts.values() if doubt.outstanding)
 
     def on_time(self, now_ns: int) -> None:
         if self._sync_at_ns is not None and now_ns >= self._sync_at_ns:
@@ -126,7 +133,7 @@ class Reconciler:
             if doubt.outstanding and now_ns >= doubt.asked_ns + ROUND_LIMIT_NS:
                 doubt.outstanding, doubt.absent = 0, 0
                 doubt.next_ns = now_ns
-        asked = sum(1 for doubt in self._doubts.values() if doubt.outstanding)
+        asked = self._asked()
         for doubt in list(self._doubts.values()):
             if not doubt.outstanding and doubt.next_ns <= now_ns and asked < ASKED_AT_ONCE:
                 asked += 1
@@ -154,8 +161,7 @@ class Reconciler:
         call = Call("query", now_ns, order.client_order_id, round=doubt.round)
         questions = self._entry.order_calls(order, known.definition, call)
         doubt.outstanding = len(questions)
-        for question in questions:
-            state.send(question.frame, urgent=True)
+        state.ask([question.frame for question in questions])
 
     def on_query(self, call: Call, done: CallDone, now_ns: int) -> None:
         """One answer of a round of questions about one order."""
@@ -275,8 +281,7 @@ class Reconciler:
         call = Call("sync", now_ns, round=self._round)
         questions = self._entry.account_calls(since_ns, call)
         self._sync = _Sync(self._round, len(questions))
-        for question in questions:
-            self._state.send(question.frame, urgent=True)
+        self._state.ask([question.frame for question in questions])
 
     def sync_soon(self, now_ns: int) -> None:
         """Something the venue said was lost on us: look at the whole account again."""

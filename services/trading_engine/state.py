@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import msgspec
 
 from common import core as c
@@ -49,6 +51,9 @@ class EngineState:
         self.store = OrderStore()
         self.market = MarketView(venue)
         self.pacer = Pacer(config.rate_per_second, config.rate_burst)
+        share = config.budget_share
+        self._query_pacer = Pacer(config.query_rate_per_second * share, config.query_burst * share)
+        self._questions: deque[bytes] = deque()  # waiting for the query budget
         self.out = Outbox()
         self.mode = m.TradingMode.ACTIVE
         self.link = f"orders.{venue}.{config.name}"
@@ -64,6 +69,20 @@ class EngineState:
             self.out.urgent(command)
         else:
             self.out.add(command)
+
+    def ask(self, frames: list[bytes]) -> None:
+        """Queue questions about orders; send_questions() sends what the query budget allows."""
+        self._questions.extend(frames)
+
+    def send_questions(self, now_ns: int) -> None:
+        while self._questions and self._query_pacer.take(now_ns, is_cancel=True):
+            self.send(self._questions.popleft(), urgent=True)
+
+    def forget_questions(self) -> None:
+        self._questions.clear()
+
+    def next_question_ns(self, now_ns: int) -> int | None:
+        return self._query_pacer.ready_ns(now_ns, is_cancel=True) if self._questions else None
 
     def publish(self, order: Order, source: str, venue_time_ns: int = 0) -> None:
         """File, journal and tell an order that changed."""

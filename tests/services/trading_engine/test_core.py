@@ -555,6 +555,34 @@ def test_places_beyond_the_budget_wait_briefly_or_are_refused():
     assert {reply.reason for reply in replies} == {None, R.RATE_LIMIT}
 
 
+def test_a_burst_beyond_the_budget_is_refused_at_once_and_those_who_wait_keep_their_turn():
+    bench = Bench(rate_per_second=5.0, rate_burst=20.0).start()
+    requests = [bench.ask(place()) for _ in range(500)]
+    waiting = [request for request in requests if not bench.replies(request)]
+    assert len(waiting) <= 2
+    late = bench.ask(place())
+    bench.advance(0.3)
+    assert all(bench.replies(request)[0].accepted for request in waiting)
+    assert bench.replies(late)[0].reason is R.RATE_LIMIT
+
+
+def test_questions_about_many_doubts_stay_within_the_query_budget():
+    bench = Bench().start()
+    bench.losing = True
+    for _ in range(30):
+        bench.ask(place())
+    bench.losing = False
+    bench.cut()
+    bench.commands.clear()
+    bench.connect()
+    for second in range(1, 11):
+        bench.advance(1)
+        questions = [method for method in bench.sent() if "get_" in method]
+        assert len(questions) <= 50 + 10 * second
+    bench.advance(60)
+    assert bench.open_orders() == []
+
+
 def test_cancels_keep_a_part_of_the_budget_for_themselves():
     bench = Bench(rate_per_second=5.0, rate_burst=20.0).start()
     order = bench.placed()
