@@ -94,9 +94,6 @@ class Books:
     def __iter__(self) -> Iterator[LiveBook]:
         return iter(self._books.values())
 
-    def __len__(self) -> int:
-        return len(self._books)
-
     def get(self, instrument: str) -> LiveBook | None:
         return self._books.get(instrument)
 

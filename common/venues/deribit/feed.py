@@ -115,9 +115,7 @@ class _Greeks(msgspec.Struct, gc=False):
     rho: float | None = None
 
 
-class TickerData(msgspec.Struct, gc=False):
-    """The ticker object of channel and REST call; REST's order book holds its fields too."""
-
+class _Ticker(msgspec.Struct, gc=False):
     instrument_name: str
     timestamp: int
     best_bid_price: float | None = None
@@ -164,7 +162,7 @@ class _Platform(msgspec.Struct, gc=False):
 _book_frames = msgspec.json.Decoder(_BookFrame)
 _books = msgspec.json.Decoder(_Book)
 _trades = msgspec.json.Decoder(list[_Trade])
-_tickers = msgspec.json.Decoder(TickerData)
+_tickers = msgspec.json.Decoder(_Ticker)
 _indices = msgspec.json.Decoder(_Index)
 _states = msgspec.json.Decoder(_State)
 _platforms = msgspec.json.Decoder(_Platform)
@@ -363,12 +361,9 @@ def parse_trades(instrument: str, data: msgspec.Raw) -> list[FeedEvent]:
     return events
 
 
-def parse_ticker(instrument: str, data: msgspec.Raw) -> list[FeedEvent]:
-    return [ticker_event(instrument, _tickers.decode(data))]
-
-
-def ticker_event(instrument: str, data: TickerData) -> TickerReceived:
+def parse_ticker(instrument: str, raw: msgspec.Raw) -> list[FeedEvent]:
     """An empty side comes as price 0 or null; so does the volatility of a quote that is absent."""
+    data = _tickers.decode(raw)
     stats, greeks = data.stats, data.greeks
     message = Ticker(
         instrument=instrument,
@@ -399,12 +394,8 @@ def ticker_event(instrument: str, data: TickerData) -> TickerReceived:
         bid_price=data.best_bid_price or None,
         ask_price=data.best_ask_price or None,
     )
-    return TickerReceived(
-        message,
-        data.best_bid_amount or 0.0,
-        data.best_ask_amount or 0.0,
-        data.timestamp * NS_PER_MS,
-    )
+    quantities = data.best_bid_amount or 0.0, data.best_ask_amount or 0.0
+    return [TickerReceived(message, *quantities, data.timestamp * NS_PER_MS)]
 
 
 def parse_index(name: str, data: msgspec.Raw) -> list[FeedEvent]:

@@ -24,10 +24,9 @@ from common.messages import (
     InstrumentStatus,
     OptionType,
 )
-from common.venues.deribit.feed import TickerData, ticker_event
 from common.venues.deribit.session import EMPTY, NS_PER_MS, VENUE_NAME, RpcError
 from common.venues.deribit.states import status_of
-from common.venues.streams import RestBook, TickerReceived
+from common.venues.streams import RestBook
 
 SYMBOL = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 CONTRACT_TYPES = {"reversed": ContractType.INVERSE, "linear": ContractType.LINEAR}
@@ -74,17 +73,18 @@ class _Instrument(msgspec.Struct):
     max_leverage: float = 0.0
 
 
-class _OrderBook(TickerData):
-    change_id: int = 0
-    bids: list[tuple[float, float]] = []
-    asks: list[tuple[float, float]] = []
+class _OrderBook(msgspec.Struct):
+    instrument_name: str
+    timestamp: int
+    change_id: int
+    bids: list[tuple[float, float]]
+    asks: list[tuple[float, float]]
 
 
 _replies = msgspec.json.Decoder(_Reply)
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
 _instruments = msgspec.json.Decoder(_Instrument)
-_tickers = msgspec.json.Decoder(TickerData, strict=False)
-_order_books = msgspec.json.Decoder(_OrderBook, strict=False)
+_order_books = msgspec.json.Decoder(_OrderBook)
 
 
 class Reference:
@@ -137,15 +137,6 @@ class Reference:
             book.change_id,
             book.timestamp * NS_PER_MS,
         )
-
-    def ticker_call(self, call_id: str, instrument: str) -> HttpCall:
-        query = f"instrument_name={_symbol(instrument)}"
-        return HttpCall(call_id, "GET", f"{self._url}/public/ticker?{query}")
-
-    def parse_ticker(self, body: bytes) -> TickerReceived:
-        """Raises VenueProtocolError."""
-        ticker = _decoded(_tickers, body)
-        return ticker_event(f"{VENUE_NAME}.{ticker.instrument_name}", ticker)
 
 
 def result_of(body: bytes) -> msgspec.Raw:

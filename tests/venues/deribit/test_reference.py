@@ -271,28 +271,21 @@ def test_calls():
     assert (call.call_id, call.method, call.url) == ("i", "GET", url)
     call = REFERENCE.book_call("b", "deribit.BTC-PERPETUAL")
     assert call.url.endswith("/public/get_order_book?instrument_name=BTC-PERPETUAL&depth=20")
-    call = REFERENCE.ticker_call("t", "deribit.a&b")
-    assert call.url.endswith("/public/ticker?instrument_name=a%26b")
+    assert "instrument_name=a%26b&" in REFERENCE.book_call("b", "deribit.a&b").url
 
 
-def test_a_book_and_a_ticker_over_rest():
-    ticker = {
+def test_a_book_over_rest():
+    book = {
         "instrument_name": "BTC-PERPETUAL",
         "timestamp": 1789939036574,
-        "best_bid_price": 80836.5,
-        "best_bid_amount": 65010.0,
-        "best_ask_price": 0.0,
-        "best_ask_amount": 0.0,
+        "change_id": 174959286421,
+        "bids": [[80836.5, 65010.0]],
+        "asks": [],
         "mark_price": 80831.35,
-        "stats": {"high": None, "low": None, "volume": 0.0},
     }
-    book = ticker | {"change_id": 174959286421, "bids": [[80836.5, 65010.0]], "asks": []}
     rest = REFERENCE.parse_book(body(book))
     assert (rest.instrument, rest.sequence) == ("deribit.BTC-PERPETUAL", 174959286421)
     assert (rest.bids, rest.asks) == ([80836.5, 65010.0], [])
-    told = REFERENCE.parse_ticker(body(ticker))
-    assert (told.message.bid_price, told.message.ask_price) == (80836.5, None)
-    assert told.message.instrument == "deribit.BTC-PERPETUAL"
 
 
 @pytest.mark.parametrize(
@@ -309,7 +302,7 @@ def test_a_book_and_a_ticker_over_rest():
     ],
 )
 def test_replies_that_cannot_be_used(reply):
-    for parse in (REFERENCE.parse_instruments, REFERENCE.parse_book, REFERENCE.parse_ticker):
+    for parse in (REFERENCE.parse_instruments, REFERENCE.parse_book):
         with pytest.raises(VenueProtocolError):
             parse(reply)
 
