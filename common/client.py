@@ -382,6 +382,8 @@ def publisher_of(topic: str) -> str:
     """The endpoint that publishes a topic, e.g. "md.deribit" for "book.deribit.BTC-PERPETUAL"."""
     kind, _, rest = topic.partition(".")
     parts = rest.split(".")
+    if kind == "strategy":
+        return f"health.strategy_host.{rest}"
     if kind not in PUBLISHERS:
         return f"md.{parts[0]}"
     return f"{PUBLISHERS[kind]}.{'.'.join(parts[:2])}"

@@ -551,6 +551,52 @@ class InventoryDelta(Message):
     observed_ns: int
 
 
+# --- strategies ------------------------------------------------------------------------------
+
+
+class StrategyPosition(Message):
+    """What a strategy's own fills add up to in one instrument, and what it has working there.
+
+    Money in `currency`; working quantities count orders in doubt in full.
+    """
+
+    instrument: str
+    quantity: Exact
+    average_price: Exact | None
+    currency: str
+    realized_pnl: Exact  # before fees
+    unrealized_pnl: Exact | None  # at the mark; None without one
+    fees: Exact
+    mark_price: float | None
+    working_buy: Exact
+    working_sell: Exact
+
+
+class StrategyState(Message):
+    """How a strategy does, topic `strategy.<name>`: when it changed, at most once a second.
+
+    pnl: realized and unrealized less fees, by currency; without what has no mark.
+    """
+
+    name: str
+    venue: str
+    account: str
+    state: str  # "starting", "running", "stopping", "stopped", "error"
+    file: str
+    parameters: dict[str, str]
+    positions: list[StrategyPosition]
+    pnl: dict[str, Exact]
+    open_orders: int
+    in_doubt: int
+    placed: int  # orders, since the start of its host
+    fills: int  # ever
+    rejects: dict[str, int]  # refused places, modifies and cancels by reason, since the start
+    slow_calls: int
+    last_error: str  # with file and line
+    started_ns: int
+    updated_ns: int
+
+
 # --- health ----------------------------------------------------------------------------------
 
 
@@ -660,6 +706,15 @@ class QueryPositions(Message):
     """To the position server: answered with an AccountSnapshot."""
 
 
+class SetParameters(Message):
+    """To a strategy's host, `strategies.<name>`: change these parameters, all of them or none.
+
+    values: as text; lists and the like as JSON.
+    """
+
+    values: dict[str, str]
+
+
 class CommandReply(Message):
     """The one answer to a command. accepted: the venue (or, for queries, we) said yes.
 
@@ -692,6 +747,7 @@ Snapshot = (
     | FillSnapshot
     | AccountSnapshot
     | Health
+    | StrategyState
 )
 """Messages that are complete by themselves: after one a joiner is consistent."""
 
@@ -722,6 +778,7 @@ Event = (
     | RiskAlert
     | InventoryDelta
     | Health
+    | StrategyState
 )
 """What is published."""
 
@@ -736,5 +793,6 @@ Command = (
     | QueryFills
     | SetMode
     | QueryPositions
+    | SetParameters
 )
 """What is asked over ROUTER/DEALER; answered with exactly one CommandReply."""

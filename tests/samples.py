@@ -95,6 +95,39 @@ EXPOSURE = m.Exposure("deribit", "main", "BTC", -0.002, 0.0, 0.0, 0.0, 0.5, 6)
 PLACE = m.PlaceOrder("deribit.BTC-PERPETUAL", m.Side.BUY, E("100"), price=E("50000.5"))
 ACCOUNT = m.AccountSnapshot("deribit", "main", [POSITION], [BALANCE], [EXPOSURE])
 
+STRATEGY = m.StrategyState(
+    name="quoter",
+    venue="deribit",
+    account="main",
+    state="running",
+    file="strategies/quoter.py",
+    parameters={"quantity": "100"},
+    positions=[
+        m.StrategyPosition(
+            instrument="deribit.BTC-PERPETUAL",
+            quantity=E("-100"),
+            average_price=E("50000.5"),
+            currency="BTC",
+            realized_pnl=E("0.00002"),
+            unrealized_pnl=E("-0.00001"),
+            fees=E("0"),
+            mark_price=50001.0,
+            working_buy=E("200"),
+            working_sell=E("0"),
+        )
+    ],
+    pnl={"BTC": E("0.00001")},
+    open_orders=1,
+    in_doubt=0,
+    placed=3,
+    fills=2,
+    rejects={"RATE_LIMIT": 1},
+    slow_calls=0,
+    last_error="",
+    started_ns=9,
+    updated_ns=10,
+)
+
 EVENTS: list[m.Event] = [
     m.InstrumentList("deribit", 0, 1, [INSTRUMENT]),
     INSTRUMENT,
@@ -119,6 +152,7 @@ EVENTS: list[m.Event] = [
     m.RiskAlert("deribit", "main", "max_delta", "BTC", 51.0, 50.0, True, "delta of BTC"),
     m.InventoryDelta("uniswap", "ETH", E("-2.5"), 8),
     m.Health("market_data.deribit", "ready", 42, 9, {"book.deribit.X": 3}, {"public": True}),
+    STRATEGY,
 ]
 COMMANDS: list[m.Command] = [
     PLACE,
@@ -131,5 +165,6 @@ COMMANDS: list[m.Command] = [
     m.QueryFills(limit=10),
     m.SetMode(m.TradingMode.HALTED, "a test"),
     m.QueryPositions(),
+    m.SetParameters({"width_bps": "4", "max_position": "2000"}),
 ]
 REPLY = m.CommandReply("r1", True, orders=[ORDER], fills=[FILL], account=ACCOUNT)
