@@ -7,6 +7,7 @@ whose simulated account has a public secret.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import dataclass_transform
@@ -15,6 +16,8 @@ import msgspec
 import yaml
 
 from common.errors import ConfigError
+
+STRATEGY_NAME = re.compile(r"[a-z][a-z0-9_-]{0,19}\Z")
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
@@ -172,12 +175,30 @@ class GatewayConfig(Config):
     allowed_origins: list[str] = []
 
 
+class StrategyConfig(Config):
+    """One strategy: a file with a class, and the account it trades. The name owns its orders.
+
+    file: relative to the YAML that names it. class_name: needed if the file has several classes.
+    """
+
+    name: str
+    file: str
+    venue: str
+    account: str = "main"
+    class_name: str = ""
+    parameters: dict[str, object] = {}
+    cancel_on_stop: bool = True
+    orders_per_second: float | None = None  # its part of the account's rate; None: 80 % of it
+    slow_call_ms: float = 50.0  # a handler that takes longer is warned of
+
+
 class DeskConfig(Config):
     desk: str
     venues: dict[str, VenueConfig]
     log_level: str = "INFO"
     gateway: GatewayConfig = GatewayConfig()
     simulators: list[SimulatorConfig] = []
+    strategies: list[StrategyConfig] = []
 
     def venue(self, name: str) -> VenueConfig:
         if name not in self.venues:
@@ -235,6 +256,34 @@ def _check(config: DeskConfig, source: str) -> None:
     ports = [config.gateway.port, *(simulator.port for simulator in config.simulators)]
     if len(set(ports)) != len(ports):
         raise ConfigError(source, "port", "two processes would use one port")
+    _check_strategies(config, source)
+
+
+def _check_strategies(config: DeskConfig, source: str) -> None:
+    owners = {key.owner for key in config.gateway.keys if key.owner}
+    for strategy in config.strategies:
+        check_strategy(strategy, config, source)
+        if strategy.name in owners:
+            problem = f"{strategy.name!r} is the owner of another strategy's or a key's orders"
+            raise ConfigError(source, "strategies", problem)
+        owners.add(strategy.name)
+
+
+def check_strategy(strategy: StrategyConfig, config: DeskConfig, source: str) -> None:
+    """Raises ConfigError; that the file and its parameters are good shows when it is loaded."""
+    key = f"strategies.{strategy.name}"
+    if not STRATEGY_NAME.match(strategy.name):
+        problem = f"{strategy.name!r}: 1 to 20 characters of a-z 0-9 _ -, a letter first"
+        raise ConfigError(source, "strategies.name", problem)
+    if strategy.venue not in config.venues:
+        known = ", ".join(sorted(config.venues))
+        raise ConfigError(source, f"{key}.venue", f"no such venue (known: {known})")
+    if strategy.account not in {a.name for a in config.venues[strategy.venue].accounts}:
+        raise ConfigError(source, f"{key}.account", f"no account named {strategy.account!r}")
+    for field in ("orders_per_second", "slow_call_ms"):
+        value = getattr(strategy, field)
+        if value is not None and not value > 0:
+            raise ConfigError(source, f"{key}.{field}", "must be above 0")
 
 
 def credentials(
