@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -19,6 +19,9 @@ from common.errors import BadMessage
 SCHEMA = 1
 MAX_TOPIC = 200
 END = b"\0"
+TOO_SHORT = re.compile(r"Expected `array` of at least length \d+, got (\d+)\Z")
+INDEX = re.compile(r"\[(\d+)\]")
+COMMANDS: dict[str, type[m.Message]] = {kind.__name__: kind for kind in get_args(m.Command)}
 NAME = re.compile(r"[A-Za-z0-9._:/-]{1,64}\Z")
 
 
@@ -127,7 +130,31 @@ def decode_command(payload: bytes) -> m.Command:
     try:
         return _command_decoder.decode(payload)
     except (msgspec.DecodeError, RecursionError, ArithmeticError) as error:
-        raise BadMessage(str(error)) from None
+        problem, _, path = str(error).partition(" - at ")
+        positions = [int(index) for index in INDEX.findall(path)]
+        short = TOO_SHORT.match(problem)
+        if short is not None:
+            positions.append(int(short[1]))
+            problem = "is missing"
+        field = _field_at(payload, positions)
+        raise BadMessage(f"{field}: {problem}" if field else problem, field) from None
+
+
+def _field_at(payload: bytes, path: list[int]) -> str:
+    """The name of the field at a path of array positions, "orders[1].quantity"; "" if unknown."""
+    try:
+        here = msgspec.msgpack.decode(payload) if path else None
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
+        return ""
+    name = ""
+    for index in path:
+        kind = COMMANDS.get(str(here[0])) if isinstance(here, list) and here else None
+        if kind is None:
+            name += f"[{index}]" if name else "command"
+        elif index > 0:
+            name += "." * bool(name) + kind.__struct_fields__[index - 1]
+        here = here[index] if isinstance(here, list) and index < len(here) else None
+    return name
 
 
 def encode_reply(sender: str, sent_ns: int, reply: m.CommandReply) -> list[bytes]:

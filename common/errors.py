@@ -35,7 +35,11 @@ class VenueProtocolError(PeerError):
 
 
 class BadMessage(PeerError):
-    """A frame that is not a valid message of ours."""
+    """A frame that is not a valid message of ours; field is the one at fault, "" if unknown."""
+
+    def __init__(self, problem: str, field: str = "") -> None:
+        self.field = field
+        super().__init__(problem)
 
 
 class LocalError(CrossdeskError):

@@ -8,11 +8,15 @@ and travels as text. Times are integer nanoseconds since 1970 UTC unless a name 
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, dataclass_transform
 
 import msgspec
+
+# Decimal itself also takes spaces, underscores and the digits of any script.
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 
 if TYPE_CHECKING:
     Exact = Decimal
@@ -32,8 +36,10 @@ else:
                 raise ValueError(f"exact numbers travel as text, got {type(text).__name__}")
             if len(text) > 40:
                 raise ValueError("a number has at most 40 characters")
+            if not NUMBER.match(text):
+                raise ValueError(f"not a number: {text!r}")
             value = super().__new__(cls, text)
-            if not value.is_finite() or abs(value.adjusted()) > 20:
+            if abs(value.adjusted()) > 20:
                 raise ValueError(f"not a finite number of usable size: {text}")
             return value
 
@@ -597,6 +603,17 @@ class StrategyState(Message):
     updated_ns: int
 
 
+class RawFrame(Message):
+    """One frame of a venue's public link as it came, topic `raw.<venue>.<link>`, for recorders.
+
+    Published only while somebody subscribes to that topic, or to `raw.<venue>` for all links.
+    """
+
+    link: str
+    payload: bytes
+    received_ns: int
+
+
 # --- health ----------------------------------------------------------------------------------
 
 
@@ -621,7 +638,8 @@ class Health(Message):
 
 
 class PlaceOrder(Message):
-    """A new order. price None for MARKET and STOP; trigger_price for STOP and STOP_LIMIT.
+    """A new order. price None for MARKET and STOP; trigger_price for STOP and STOP_LIMIT, which
+    the mark price wakes unless trigger says otherwise.
 
     post_only alone is refused when it would cross, unless reprice lets the venue move it.
     expires_ns: the engine refuses the command when it reads it later than this (0: after 1 s).
@@ -779,6 +797,7 @@ Event = (
     | InventoryDelta
     | Health
     | StrategyState
+    | RawFrame
 )
 """What is published."""
 

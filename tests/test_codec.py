@@ -173,3 +173,28 @@ def test_the_wire_documents_worked_example_is_right() -> None:
     topic, envelope = codec.decode(data)
     assert topic == "quote.deribit.BTC-PERPETUAL"
     assert envelope.message == m.Quote("deribit.BTC-PERPETUAL", 50000.0, 10.0, 50000.5, 20.0)
+
+
+ORDER = ["PlaceOrder", "deribit.BTC-PERPETUAL", "BUY", "10", "LIMIT", "48000"]
+
+
+@pytest.mark.parametrize(
+    ("command", "field", "problem"),
+    [
+        ([*ORDER[:3], 10.0], "quantity", "float"),
+        ([*ORDER[:3], "ten"], "quantity", "not a number"),
+        ([*ORDER[:5], "4_8000"], "price", "not a number"),
+        ([*ORDER[:5], " 48000"], "price", "not a number"),
+        ([*ORDER[:2], "UP"], "quantity", "is missing"),
+        ([*ORDER[:2], "UP", "10"], "side", "UP"),
+        (["PlaceOrders", [ORDER, [*ORDER[:3], 7]]], "orders[1].quantity", "int"),
+        (["CancelOrders", ["1", 2]], "client_order_ids[1]", "int"),
+        (["Nope", 1], "command", "Nope"),
+        ({"a": 1}, "", "array"),
+    ],
+)
+def test_a_bad_command_names_its_field(command: Any, field: str, problem: str) -> None:
+    with pytest.raises(BadMessage) as caught:
+        codec.decode_command(msgspec.msgpack.encode(command))
+    assert caught.value.field == field
+    assert problem in str(caught.value)

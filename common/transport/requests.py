@@ -68,7 +68,7 @@ class Answerer:
             command = codec.decode_command(payload)
         except BadMessage as error:
             refusal = m.CommandReply(
-                header.request_id, False, m.RejectReason.BAD_REQUEST, str(error)
+                header.request_id, False, m.RejectReason.BAD_REQUEST, str(error), error.field
             )
             self.reply(peer, refusal)
             return
