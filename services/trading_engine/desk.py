@@ -66,8 +66,7 @@ class Desk:
             reply = m.CommandReply(event.request_id, False, R.DUPLICATE_REQUEST, text, "request_id")
             self._state.out.add(c.Reply(event.peer, reply))
         elif running is not None:
-            if event.peer not in running.peers:
-                running.peers.append(event.peer)
+            running.peers.append(event.peer)
         elif answered is not None:
             self._state.out.add(c.Reply(event.peer, answered[1]))
         return True
@@ -148,6 +147,10 @@ class Desk:
         filters = request.command
         assert isinstance(filters, m.CancelAll)
         orders = [o for o in self._state.store.open.values() if self._matches(o, filters)]
+        if not orders and self._is_unknown(filters.instrument):
+            text = f"there is no instrument {filters.instrument}; nothing was cancelled"
+            self._refuse_all(request, R.UNKNOWN_INSTRUMENT, "instrument", text)
+            return
         at_once = self._calls.cancel_all(filters, orders, now_ns)
         for index, order in enumerate(orders):
             item = self._item(request, index, "cancel")
@@ -155,6 +158,11 @@ class Desk:
                 self._answers.expect(item, order, now_ns)
             else:
                 self._cancel(item, order, now_ns)
+
+    def _is_unknown(self, instrument: str | None) -> bool:
+        market = self._state.market
+        known = instrument is None or market.instrument(instrument) is not None
+        return market.has_definitions and not known
 
     def _matches(self, order: Order, filters: m.CancelAll) -> bool:
         state = order.state

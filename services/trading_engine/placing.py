@@ -159,7 +159,7 @@ class Placing:
                 post_only=command.post_only,
                 reduce_only=command.reduce_only,
                 trigger_price=command.trigger_price,
-                trigger=command.trigger,
+                trigger=_trigger(command),
                 request_id=item.request.request_id,
                 tag=command.tag,
             )
@@ -245,6 +245,13 @@ class Placing:
         self, item: Item, reason: R, field: str, text: str, order: Order | None = None
     ) -> None:
         self._answers.refuse(item, reason, field, text, order)
+
+
+def _trigger(command: m.PlaceOrder) -> m.TriggerPrice | None:
+    """A stop that does not say what wakes it waits for the mark price."""
+    if command.trigger is None and command.trigger_price is not None:
+        return m.TriggerPrice.MARK
+    return command.trigger
 
 
 def _as_place(state: m.OrderUpdated, command: m.ModifyOrder) -> m.PlaceOrder:

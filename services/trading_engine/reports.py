@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from common import messages as m
 from common.codec import NAME
 from common.domain.order import OPEN_STATUSES, Facts, Order
@@ -81,7 +83,8 @@ class Reports:
         )
         steps = []
         if self._is_replaced(order, seen, answers):
-            steps.append((E.REPLACED, facts))
+            terms = msgspec.structs.replace(facts, cum_quantity=None, avg_price=None)
+            steps.append((E.REPLACED, terms))  # what it filled is a step of its own
         if seen.state is VenueOrderState.OPEN:
             grown = seen.cum_quantity > order.state.cum_quantity
             steps.append((E.PARTIAL_FILL if grown else E.ACCEPTED, facts))
@@ -94,7 +97,8 @@ class Reports:
         """The view shows a modify done: ours, or one that another client made."""
         state, wanted = order.state, order.wanted
         if answers == "modify":
-            return True
+            # An edit that the venue answers with the end of the order was not carried out.
+            return seen.state in (VenueOrderState.OPEN, VenueOrderState.FILLED)
         terms = (seen.price, seen.quantity, seen.trigger_price)
         now = (state.price, state.quantity, state.trigger_price)
         if terms == now or seen.state is VenueOrderState.REJECTED:

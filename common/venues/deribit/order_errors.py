@@ -11,6 +11,7 @@ from common.venues.deribit.session import RpcError
 from common.venues.order_entry import CallRefused
 
 RATE_LIMIT_CODE = 10028
+OTHER_REJECT_CODE = 11030  # its text says why
 
 REASONS: dict[int, R] = {
     10000: R.LINK_DOWN,
@@ -67,7 +68,7 @@ REASONS: dict[int, R] = {
     11021: R.POST_ONLY_WOULD_CROSS,
     11022: R.MAX_QUANTITY,
     11029: R.BAD_REQUEST,
-    11030: R.VENUE_REFUSED,
+    OTHER_REJECT_CODE: R.VENUE_REFUSED,
     11035: R.MAX_OPEN_ORDERS,
     11036: R.BAD_PRICE,
     11042: R.VENUE_REFUSED,
@@ -109,6 +110,8 @@ def refusal(error: RpcError) -> CallRefused:
     """What the venue's error means for the call that got it."""
     known = error.code in REASONS
     reason = REASONS.get(error.code, R.VENUE_REFUSED)
+    if error.code == OTHER_REJECT_CODE and "reduce_only" in error.text:
+        reason = R.REDUCE_ONLY
     if reason is R.BAD_REQUEST:
         reason = REASON_OF_FIELD.get(error.field, reason)
     field = FIELDS.get(error.field, error.field)

@@ -102,6 +102,7 @@ BAD = [
     (m.PlaceOrder("deribit.NO", m.Side.BUY, D("1")), R.UNKNOWN_INSTRUMENT, "instrument"),
     (m.PlaceOrders([]), R.BAD_REQUEST, "orders"),
     (m.CancelOrder("7"), R.UNKNOWN_ORDER, "client_order_id"),
+    (m.CancelAll(instrument="deribit.NO"), R.UNKNOWN_INSTRUMENT, "instrument"),
     (m.CancelOrders([]), R.BAD_REQUEST, "client_order_ids"),
     (m.ModifyOrder("7", price=D("1")), R.UNKNOWN_ORDER, "client_order_id"),
     (m.QueryOrders("7"), R.UNKNOWN_ORDER, "client_order_id"),
@@ -148,6 +149,7 @@ def test_without_any_price_the_collar_refuses():
 def test_stop_orders_wait_at_the_venue(bench: Bench):
     stop = bench.placed(price=None, order_type=m.OrderType.STOP, trigger_price=D("45000"))
     assert (stop.status, stop.price) == (S.NEW, None)
+    assert stop.trigger is m.TriggerPrice.MARK
     assert bench.twin.calls("private/buy")[0]["trigger"] == "mark_price"
 
 
@@ -169,6 +171,15 @@ def test_a_repeat_while_the_first_runs_gets_the_same_answer(bench: Bench):
     bench.release()
     peers = [x.peer for x in bench.commands if isinstance(x, c.Reply)]
     assert peers == [b"p", b"q"]
+    assert len(bench.twin.calls("private/buy")) == 1
+
+
+def test_each_copy_of_a_command_is_answered_even_to_the_same_peer(bench: Bench):
+    bench.held = []
+    for _ in range(3):
+        bench.ask(place(), request_id="same")
+    bench.release()
+    assert len(bench.replies("same")) == 3
     assert len(bench.twin.calls("private/buy")) == 1
 
 
@@ -278,6 +289,15 @@ def test_a_modify_below_what_is_filled_is_refused(bench: Bench):
     bench.deliver(bench.twin.fill("V1", 60))
     reply = bench.asked(m.ModifyOrder(order.client_order_id, quantity=D("60")))
     assert (reply.reason, reply.field) == (R.BAD_QUANTITY, "quantity")
+
+
+def test_a_modify_that_the_venue_answers_by_ending_the_order_is_refused(bench: Bench):
+    order = bench.placed(post_only=True)
+    bench.twin.crossing = {51000.0}
+    reply = bench.asked(m.ModifyOrder(order.client_order_id, price=D("51000")))
+    assert (reply.accepted, reply.reason) == (False, R.ORDER_CLOSED)
+    assert reply.text == "edit_post_only_reject"
+    assert reply.orders[0].status is S.CANCELED
 
 
 def test_a_modify_the_venue_refuses_leaves_the_order(bench: Bench):

@@ -25,6 +25,7 @@ class VenueTwin:
         orders: every order there ever was, by its id.
         received: (method, params) of all calls that arrived.
         refuse: error to answer the next call of a method with.
+        crossing: an edit of a post-only order to one of these prices ends it.
     """
 
     def __init__(self, now_ms: int) -> None:
@@ -33,6 +34,7 @@ class VenueTwin:
         self.positions: dict[str, float] = {}
         self.received: list[tuple[str, Json]] = []
         self.refuse: dict[str, Refuse] = {}
+        self.crossing: set[float] = set()
         self.now_ms = now_ms
         self._number = 0
 
@@ -127,6 +129,9 @@ class VenueTwin:
         order = self._known(params["order_id"])
         if order["order_state"] in CLOSED:
             raise Refuse(11044, "not_open_order")
+        if params["price"] in self.crossing and params.get("reject_post_only"):
+            notices = self.end(order["order_id"], "edit_post_only_reject")
+            return {"order": dict(order), "trades": []}, notices
         order |= {"price": params["price"], "amount": params["amount"], "replaced": True}
         notice = self._order_told(order)
         return {"order": dict(order), "trades": []}, [notice]
