@@ -153,6 +153,7 @@ EVENTS: list[m.Event] = [
     m.InventoryDelta("uniswap", "ETH", E("-2.5"), 8),
     m.Health("market_data.deribit", "ready", 42, 9, {"book.deribit.X": 3}, {"public": True}),
     STRATEGY,
+    m.RawFrame("deribit.public.0", b'{"jsonrpc":"2.0"}', 9),
 ]
 COMMANDS: list[m.Command] = [
     PLACE,
