@@ -148,6 +148,8 @@ class SimulatorConfig(Config):
     starts_at: str = ""  # time of the venue at its start, ISO 8601; "" is the wall clock
     certificate: str = ""  # PEM with chain; with private_key: wss and https
     private_key: str = ""
+    replay: list[str] = []  # recordings that are the market instead of a made-up one
+    replay_speed: float = 1.0
 
 
 class KeyConfig(Config):
@@ -192,6 +194,24 @@ class StrategyConfig(Config):
     slow_call_ms: float = 50.0  # a handler that takes longer is warned of
 
 
+class RecorderConfig(Config):
+    """What is recorded to Parquet files, and how much disk that may take.
+
+    topics: exact, or a prefix that ends in "."; what describes their instruments is added. An open
+    period is on disk after flush_seconds or flush_rows, and becomes files after rotate_*.
+    """
+
+    topics: list[str]
+    raw_frames: bool = False  # the frames of all venues' public links too
+    directory: str = ""  # "" is `recordings` in the run directory
+    rotate_mb: float = 256.0
+    rotate_minutes: float = 60.0
+    max_total_mb: float = 10_240.0  # of our own files in the directory; the oldest go first
+    flush_rows: int = 5_000
+    flush_seconds: float = 1.0
+    max_waiting_rows: int = 500_000  # for a disk that is slow; what comes on top is lost
+
+
 class DeskConfig(Config):
     desk: str
     venues: dict[str, VenueConfig]
@@ -199,6 +219,7 @@ class DeskConfig(Config):
     gateway: GatewayConfig = GatewayConfig()
     simulators: list[SimulatorConfig] = []
     strategies: list[StrategyConfig] = []
+    recorder: RecorderConfig | None = None
 
     def venue(self, name: str) -> VenueConfig:
         if name not in self.venues:

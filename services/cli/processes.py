@@ -9,6 +9,7 @@ from common.rundir import RunDir
 
 # Lower starts first and stops last; the gateway is the first to go when the desk stops.
 PRIORITIES = {
+    "recorder": 50,  # from the first message to the last
     "venue_simulator": 100,
     "position_server": 200,
     "trading_engine": 300,
@@ -40,7 +41,7 @@ class Process:
 
 def processes(config: DeskConfig) -> list[Process]:
     """All processes of the desk, in the order in which they start."""
-    found = [*_simulators(config), *_venues(config), _gateway(config)]
+    found = [*_simulators(config), *_venues(config), _gateway(config), *_recorder(config)]
     return sorted(found, key=lambda process: process.priority)
 
 
@@ -90,6 +91,12 @@ def _gateway(config: DeskConfig) -> Process:
         sockets={"health.gateway": "XPUB"},
         addresses={"http": gateway_url(config), "websocket": websocket_url(config)},
     )
+
+
+def _recorder(config: DeskConfig) -> list[Process]:
+    beat = "health.recorder"
+    made = Process("recorder", "recorder", beat, sockets={beat: "XPUB"})
+    return [] if config.recorder is None else [made]
 
 
 def gateway_url(config: DeskConfig) -> str:
