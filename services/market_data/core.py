@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from common import messages as m
 from common.config import MarketDataConfig
 from common.core import (
     CoreCommand,
@@ -63,6 +64,7 @@ GATHER_NS = 5_000_000  # readers that join together share one call to the venue
 CROSSED_NS = NS_PER_S // 2  # how long a crossed book may right itself
 INSTRUMENTS_CALL = "instruments"
 BOOK_CALL = "book:"
+RAW_MAX = 1_000_000  # bytes; the bus takes messages of up to 1 MiB
 CONTROL = (Stream(StreamKind.STATE, ""), Stream(StreamKind.PLATFORM, ""))
 
 
@@ -99,6 +101,7 @@ class MarketData:
         )
         self._out: list[CoreCommand] = []
         self._status = Status()
+        self._raw_readers: set[str] = set()  # topics: of one link's raw frames, or of all
         self._login_problem = ""
         self._closed_text = ""  # why the venue is closed, "" while it is open
         self._tick_ns = 0
@@ -237,11 +240,22 @@ class MarketData:
             return
         link.last_frame_ns, link.probed = now_ns, False
         self._status.count("frames")
+        if self._raw_readers:
+            self._publish_raw(event)
         try:
             for told in link.feed.parse(event.payload, now_ns):
                 self._on_feed[type(told)](link, told, event.received_ns)
         except VenueProtocolError as error:
             self._on_bad_frame(link, error, now_ns)
+
+    def _publish_raw(self, event: VenueFrame) -> None:
+        """A link's name begins with its venue. What is too big for the bus is only counted."""
+        topic = f"raw.{event.link}"
+        if len(event.payload) > RAW_MAX:
+            self._status.count("raw_frames_too_big")
+        elif topic in self._raw_readers or f"raw.{self._venue}" in self._raw_readers:
+            frame = m.RawFrame(event.link, event.payload, event.received_ns)
+            self._out.append(Publish(topic, frame, received_ns=event.received_ns))
 
     def _on_bad_frame(self, link: Link, error: VenueProtocolError, now_ns: int) -> None:
         self._status.count("frames_bad")
@@ -362,12 +376,15 @@ class MarketData:
     # --- readers -----------------------------------------------------------------------------
 
     def _on_subscribed(self, event: Subscribed, now_ns: int) -> None:
+        if event.topic.startswith(f"raw.{self._venue}"):
+            self._raw_readers.add(event.topic)
         self._out += self._readers.join(event.topic, now_ns)
         self._gather(now_ns)
         self._out += self._books.publish(now_ns)  # so that the snapshot follows on what was told
         self._out += self._latest.snapshots(event.topic)
 
     def _on_unsubscribed(self, event: Unsubscribed, now_ns: int) -> None:
+        self._raw_readers.discard(event.topic)
         self._readers.leave(event.topic, now_ns)
 
     # --- instruments -------------------------------------------------------------------------
