@@ -31,3 +31,4 @@ class Venue(msgspec.Struct, frozen=True):
     account: Callable[..., Any]
     reference: Callable[..., Any]
     simulator: Callable[..., Any]
+    recorded_feed: Callable[..., Any] | None = None  # reads frames that somebody recorded

@@ -40,6 +40,12 @@ def _simulator(*args: Any, **kwargs: Any) -> Any:
     return Simulator(*args, **kwargs)
 
 
+def _recorded_feed(*args: Any, **kwargs: Any) -> Any:
+    from common.venues.deribit.recorded import RecordedFeed
+
+    return RecordedFeed(*args, **kwargs)
+
+
 VENUE = Venue(
     name="deribit",
     capabilities=Capabilities(edits_in_place=True, cancel_on_disconnect=True, options=True),
@@ -48,4 +54,5 @@ VENUE = Venue(
     account=_account,
     reference=_reference,
     simulator=_simulator,
+    recorded_feed=_recorded_feed,
 )
