@@ -27,7 +27,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Arguments(msgspec.Struct, frozen=True):
-    """What a service was started with; venue and account are "" where it has none."""
+    """What a service was started with; venue, account and name are "" where it has none."""
 
     config: DeskConfig
     config_path: Path
@@ -35,9 +35,10 @@ class Arguments(msgspec.Struct, frozen=True):
     venue: str
     account: str
     log_level: str
+    name: str = ""
 
     def process(self, service: str) -> str:
-        return ".".join(part for part in (service, self.venue, self.account) if part)
+        return ".".join(part for part in (service, self.venue, self.account, self.name) if part)
 
 
 def main(service: str, build: Callable[[Arguments], Shell]) -> int:
@@ -68,6 +69,7 @@ def _read(service: str) -> Arguments:
     parser.add_argument("--run-dir", default="run", help="where state, logs and sockets are")
     parser.add_argument("--venue", default="", help="name of a venue in the YAML")
     parser.add_argument("--account", default="", help="name of an account of that venue")
+    parser.add_argument("--name", default="", help="name of a strategy")
     parser.add_argument("--log-level", default=os.environ.get("LOG_LEVEL", ""))
     given = parser.parse_args()
     config = configuration.load(given.config)
@@ -78,6 +80,7 @@ def _read(service: str) -> Arguments:
         venue=given.venue,
         account=given.account,
         log_level=given.log_level or config.log_level,
+        name=given.name,
     )
 
 
