@@ -81,7 +81,9 @@ class GatewayServer:
             ConfigError: the port is taken, or the certificate cannot be read.
         """
         context = _tls(self._config, self._source)
-        self._runner = web.AppRunner(self._application(), access_log=None, max_line_size=MAX_ADDRESS)
+        self._runner = web.AppRunner(
+            self._application(), access_log=None, max_line_size=MAX_ADDRESS
+        )
         await self._runner.setup()
         assert self._runner.server is not None
         make = self._runner.server
