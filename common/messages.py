@@ -74,6 +74,10 @@ class OrderType(StrEnum):
     MARKET = "MARKET"
     STOP = "STOP"
     STOP_LIMIT = "STOP_LIMIT"
+    TAKE_PROFIT = "TAKE_PROFIT"  # as STOP and STOP_LIMIT, but wait for the better price
+    TAKE_PROFIT_LIMIT = "TAKE_PROFIT_LIMIT"
+    TRAILING_STOP = "TRAILING_STOP"  # a STOP at a fixed distance from the best price since
+    MARKET_TO_LIMIT = "MARKET_TO_LIMIT"  # takes the best price; the rest stays there as LIMIT
 
 
 class TimeInForce(StrEnum):

@@ -60,6 +60,8 @@ class SimulatedRefusal(StrEnum):
     REDUCE_ONLY = "REDUCE_ONLY"
     NO_POSITION = "NO_POSITION"
     INVALID_TRIGGER = "INVALID_TRIGGER"
+    INVALID_DISPLAY = "INVALID_DISPLAY"
+    NO_LIQUIDITY = "NO_LIQUIDITY"  # a MARKET_TO_LIMIT order found nobody to trade with
     TOO_LATE = "TOO_LATE"  # read after its valid_until
     LABEL_TOO_LONG = "LABEL_TOO_LONG"
     LABEL_NOT_UNIQUE = "LABEL_NOT_UNIQUE"
@@ -115,9 +117,11 @@ class TickDirection(StrEnum):
 
 
 class OrderRequest(Data):
-    """A new order. price for LIMIT and STOP_LIMIT; trigger and trigger_price for STOP(_LIMIT).
+    """A new order. price for LIMIT, STOP_LIMIT and TAKE_PROFIT_LIMIT; trigger for all that wait,
+    with a trigger_price, or for TRAILING_STOP with a trigger_offset, which is its distance from the
+    best price since it was placed.
 
-    take: the trigger waits for a better price (take profit), not for a worse one.
+    display_quantity: how much of it the book shows at a time; None for all.
     post_only: moved to one tick inside the spread if it would cross; refused with reject_post_only.
     valid_until_ns: refused when read later than this; no order expiry.
     """
@@ -133,10 +137,11 @@ class OrderRequest(Data):
     reduce_only: bool = False
     trigger: TriggerPrice | None = None
     trigger_price: Decimal | None = None
-    take: bool = False
     label: str = ""
     session: str = ""  # the connection that placed it, for disconnect()
     valid_until_ns: int | None = None
+    trigger_offset: Decimal | None = None
+    display_quantity: Decimal | None = None
 
 
 class OrderChanges(Data):
@@ -149,17 +154,21 @@ class OrderChanges(Data):
     reject_post_only: bool | None = None
     reduce_only: bool | None = None
     valid_until_ns: int | None = None
+    trigger_offset: Decimal | None = None
+    display_quantity: Decimal | None = None
 
 
 class OrderFilter(Data):
-    """Which orders are meant: those that match every field that is not None."""
+    """Which orders are meant: those that match every field that is not None.
+
+    What a stop has turned into is a LIMIT or MARKET order.
+    """
 
     symbol: str | None = None
     kinds: frozenset[InstrumentKind] | None = None
     currency: str | None = None  # settlement currency
     index: str | None = None  # price_index of the instrument
     order_types: frozenset[OrderType] | None = None
-    take: bool | None = None
     label: str | None = None
     session: str | None = None
 
@@ -203,7 +212,9 @@ class SimulatedOrder(Data):
     """The state of one order at one moment.
 
     price: of a market order its protection price; None while a STOP waits. The order that a stop
-    turns into has a number of its own and carries the stop's as trigger_order.
+    turns into has a number of its own and carries the stop's as trigger_order. shown_quantity: what
+    the book shows now of an order with a display_quantity. trigger_reference: the price that a
+    TRAILING_STOP found when it was placed.
     """
 
     number: int
@@ -227,9 +238,12 @@ class SimulatedOrder(Data):
     replaced: bool = False
     trigger: TriggerPrice | None = None
     trigger_price: Decimal | None = None
-    take: bool = False
     trigger_order: int | None = None
     cancel_reason: CancelReason | None = None
+    trigger_offset: Decimal | None = None
+    trigger_reference: Decimal | None = None
+    display_quantity: Decimal | None = None
+    shown_quantity: Decimal | None = None
 
     @property
     def leaves_quantity(self) -> Decimal:
@@ -638,6 +652,10 @@ class SimulatedMarket(Protocol):
 
     def fair_price(self, symbol: str, now_ns: int) -> float:
         """The mark price, in price units, as the venue would publish it."""
+        ...
+
+    def fair_prices(self, symbol: str, times_ns: Sequence[int]) -> Sequence[float]:
+        """`fair_price` at ascending moments, not rounded and much cheaper: for charts."""
         ...
 
     def option_figures(self, symbol: str, now_ns: int) -> OptionFigures | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from common.messages import OrderType, TimeInForce
+from common.messages import TimeInForce
 from common.venues.simulation import ZERO, Refused, SimulatedRefusal
 from services.venue_simulator.funds import Funds, Need
 from services.venue_simulator.listing import Listing
-from services.venue_simulator.orders import ClientOrder
+from services.venue_simulator.orders import MARKET_TYPES, ClientOrder
 from services.venue_simulator.state import State
 
 IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)
@@ -23,9 +23,14 @@ class Admission:
         """Give market orders their protection price; hold limits within the band."""
         low, high = self._state.band(listing)
         bound = high if order.is_buy else low
-        if order.request.order_type in (OrderType.MARKET, OrderType.STOP) or order.price is None:
+        if order.request.order_type in MARKET_TYPES:
             order.price = bound
             return None
+        if order.price is None:  # MARKET_TO_LIMIT: from now on a limit at the best price
+            best = listing.engine.side(not order.is_buy).best_tick
+            if best is None:
+                return Refused(SimulatedRefusal.NO_LIQUIDITY)
+            order.price = listing.scale.price(best)
         beyond = order.price > high if order.is_buy else order.price < low
         if beyond and listing.is_option:
             reason = SimulatedRefusal.PRICE_TOO_LOW
@@ -78,6 +83,6 @@ class Admission:
 def time_in_force(order: ClientOrder) -> TimeInForce:
     """A market order never rests."""
     asked = order.request.time_in_force
-    if order.request.order_type in (OrderType.MARKET, OrderType.STOP):
+    if order.request.order_type in MARKET_TYPES:
         return asked if asked in IMMEDIATE else TimeInForce.IOC
     return asked

@@ -190,7 +190,7 @@ class Execution:
             fee_currency=listing.definition.settlement,
             realized_pnl=realized,
             filled_ns=public.traded_ns,
-            order_type=order.request.order_type,
+            order_type=order.order_type,
             order_state=order.state,
             tick_direction=public.tick_direction,
             mark_price=public.mark_price,

@@ -4,6 +4,10 @@ Pure and without money: it knows owners only to keep an account from trading wit
 a dict of levels and a sorted list of ranks. A rank is the tick of a bid and the negated tick of an
 ask, so that the best rank is always the last one and both sides share one code. A cancelled order
 stays in its level's queue with nothing left and is dropped when matching reaches it.
+
+An order with a display shows only so much of itself. The rest is hidden: it is not part of the
+level's total, and trades only when the shown part has: that is then filled up again from the hidden
+part, and stands at the back of the queue.
 """
 
 from __future__ import annotations
@@ -41,16 +45,33 @@ class MatchRefusal(Enum):
 
 
 class Order:
-    """One order as the engine sees it; leaves is what is still to trade, 0 once it is gone."""
+    """One order as the engine sees it.
 
-    __slots__ = ("is_buy", "leaves", "number", "owner", "tick")
+    leaves is what is still to trade, 0 once it is gone; of a resting order with a display (lots to
+    show at a time, 0: all) only what is shown of it, the rest is hidden.
+    """
 
-    def __init__(self, number: int, owner: str, is_buy: bool, tick: int, leaves: int) -> None:
+    __slots__ = ("display", "hidden", "is_buy", "leaves", "number", "owner", "tick")
+
+    def __init__(
+        self, number: int, owner: str, is_buy: bool, tick: int, leaves: int, display: int = 0
+    ) -> None:
         self.number = number
         self.owner = owner
         self.is_buy = is_buy
         self.tick = tick
         self.leaves = leaves
+        self.display = display
+        self.hidden = 0
+
+    @property
+    def remaining(self) -> int:
+        return self.leaves + self.hidden
+
+    def hide(self) -> None:
+        """Before it rests: show no more than the display."""
+        self.hidden = max(0, self.leaves - self.display)
+        self.leaves -= self.hidden
 
     def __repr__(self) -> str:
         side = "buy" if self.is_buy else "sell"
@@ -79,12 +100,24 @@ class Outcome:
 
 
 class Level:
-    __slots__ = ("dead", "orders", "total")
+    """One price: total is what is shown there."""
+
+    __slots__ = ("dead", "hidden", "orders", "total")
 
     def __init__(self) -> None:
         self.orders: deque[Order] = deque()
         self.total = 0
+        self.hidden = 0
         self.dead = 0
+
+    def refresh(self, order: Order) -> None:
+        """Show the next part of an order whose shown part is gone, at the back of the queue."""
+        part = min(order.display, order.hidden)
+        order.hidden -= part
+        order.leaves = part
+        self.hidden -= part
+        self.total += part
+        self.orders.append(order)
 
 
 class BookSide:
@@ -115,12 +148,20 @@ class BookSide:
         self.before.setdefault(rank, level.total)
         level.orders.append(order)
         level.total += order.leaves
+        if order.hidden:
+            level.hidden += order.hidden
 
     def shrink(self, order: Order, lots: int) -> None:
-        """Take lots from a resting order that keeps its place; all of them removes it."""
+        """Take lots from a resting order that keeps its place, hidden ones first; all of them
+        removes it."""
         rank = order.tick * self.sign
         level = self.levels[rank]
         self.before.setdefault(rank, level.total)
+        if order.hidden:
+            unseen = min(lots, order.hidden)
+            order.hidden -= unseen
+            level.hidden -= unseen
+            lots -= unseen
         order.leaves -= lots
         level.total -= lots
         if level.total == 0:
@@ -210,6 +251,8 @@ class MatchingEngine:
             outcome.refusal = MatchRefusal.NOT_FILLABLE
             return outcome
         if order.leaves and time_in_force in (TimeInForce.GTC, TimeInForce.DAY):
+            if order.display:
+                order.hide()
             self.orders[order.number] = order
             self.side(order.is_buy).add(order)
             outcome.rests = True
@@ -223,19 +266,21 @@ class MatchingEngine:
         own: OwnOrders = OwnOrders.TRADE,
         post_only: PostOnly | None = None,
         time_in_force: TimeInForce = TimeInForce.GTC,
+        display: int | None = None,
     ) -> Outcome:
-        """Change tick and leaves of a resting order.
+        """Change tick, remaining lots and display (None: as it is) of a resting order.
 
-        Its place is kept when the tick stays and the leaves do not grow; else it goes to the back
-        of its new level and may trade at once. A refused amend leaves the order as it was.
+        Its place is kept when tick and display stay and the lots do not grow; else it goes to the
+        back of its new level and may trade at once. A refused amend leaves the order as it was.
         """
         old = self.orders[number]
-        if tick == old.tick and leaves <= old.leaves:
-            self.side(old.is_buy).shrink(old, old.leaves - leaves)
+        display = old.display if display is None else display
+        if tick == old.tick and leaves <= old.leaves + old.hidden and display == old.display:
+            self.side(old.is_buy).shrink(old, old.leaves + old.hidden - leaves)
             outcome = Outcome(old)
             outcome.rests = True
             return outcome
-        order = Order(number, old.owner, old.is_buy, tick, leaves)
+        order = Order(number, old.owner, old.is_buy, tick, leaves, display)
         if self.side(not order.is_buy).crosses(tick) and post_only is not PostOnly.REPRICE:
             refusal = self._refusal(order, time_in_force, own, post_only)
             if refusal is not None:
@@ -249,7 +294,7 @@ class MatchingEngine:
         """Take an order out; None if it does not rest."""
         order = self.orders.pop(number, None)
         if order is not None:
-            self.side(order.is_buy).shrink(order, order.leaves)
+            self.side(order.is_buy).shrink(order, order.leaves + order.hidden)
         return order
 
     def inside_tick(self, is_buy: bool) -> int:
@@ -264,14 +309,15 @@ class MatchingEngine:
         return best - best % step + step
 
     def sweep(self, is_buy: bool, tick: int, lots: int) -> tuple[int, int]:
-        """What a taker would get: (lots, sum of tick * lots), own orders included."""
+        """What a taker would get: (lots, sum of tick * lots), own and hidden orders included."""
         cost = 0
         wanted = lots
         other = self.side(not is_buy)
         for rank in reversed(other.ranks):
             if wanted == 0 or rank < tick * other.sign:
                 break
-            part = min(wanted, other.levels[rank].total)
+            level = other.levels[rank]
+            part = min(wanted, level.total + level.hidden)
             cost += part * rank * other.sign
             wanted -= part
         return lots - wanted, cost
@@ -288,11 +334,20 @@ class MatchingEngine:
         return None
 
     def _meets_own(self, order: Order) -> bool:
+        """Hidden parts of a level trade after all that is shown there."""
         wanted = order.leaves
-        for maker in self.side(not order.is_buy).crossed_orders(order.tick):
-            if maker.owner == order.owner:
-                return True
-            wanted -= maker.leaves
+        other = self.side(not order.is_buy)
+        for rank in reversed(other.ranks):
+            if rank < order.tick * other.sign:
+                return False
+            level = other.levels[rank]
+            for maker in level.orders:
+                if maker.leaves and maker.owner == order.owner:
+                    return True
+                wanted -= maker.leaves
+                if wanted <= 0:
+                    return False
+            wanted -= level.hidden
             if wanted <= 0:
                 return False
         return False
@@ -301,7 +356,7 @@ class MatchingEngine:
         wanted = order.leaves
         for maker in self.side(not order.is_buy).crossed_orders(order.tick):
             if own is OwnOrders.TRADE or maker.owner != order.owner:
-                wanted -= maker.leaves
+                wanted -= maker.leaves + maker.hidden
                 if wanted <= 0:
                     return True
         return False
@@ -328,8 +383,10 @@ class MatchingEngine:
                 level.dead -= 1
                 continue
             if own is OwnOrders.CANCEL_MAKER and maker.owner == taker.owner:
-                outcome.canceled.append((maker, maker.leaves))
+                outcome.canceled.append((maker, maker.leaves + maker.hidden))
                 lots = maker.leaves
+                level.hidden -= maker.hidden
+                maker.hidden = 0
             else:
                 lots = min(maker.leaves, taker.leaves)
                 taker.leaves -= lots
@@ -338,7 +395,10 @@ class MatchingEngine:
             level.total -= lots
             if maker.leaves == 0:
                 queue.popleft()
-                del self.orders[maker.number]
+                if maker.hidden:
+                    level.refresh(maker)
+                else:
+                    del self.orders[maker.number]
 
     def check(self) -> None:
         """Raise AssertionError if an invariant is broken; for tests."""
@@ -346,6 +406,8 @@ class MatchingEngine:
             assert side.ranks == sorted(side.levels)
             for level in side.levels.values():
                 assert level.total == sum(order.leaves for order in level.orders) > 0
+                assert level.hidden == sum(order.hidden for order in level.orders)
+                assert all(0 < o.leaves <= o.display for o in level.orders if o.hidden)
                 assert level.dead == sum(order.leaves == 0 for order in level.orders)
         bid, ask = self.bids.best_tick, self.asks.best_tick
         assert bid is None or ask is None or bid < ask

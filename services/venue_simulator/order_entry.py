@@ -32,6 +32,7 @@ from services.venue_simulator.orders import (
     check_changes,
     check_request,
 )
+from services.venue_simulator.scale import Scale
 from services.venue_simulator.state import State
 
 OWN_ORDERS = {
@@ -68,7 +69,7 @@ class OrderEntry:
         self.play(listing)
         order = ClientOrder(next(state.order_numbers), account, request, state.now_ns)
         if request.order_type in STOP_TYPES:
-            return self._placed(self._wait(order, listing))
+            return self._wait(order, listing)
         fills = self._enter(order, listing)
         if isinstance(fills, Refused):
             return fills
@@ -85,7 +86,7 @@ class OrderEntry:
             return Refused(SimulatedRefusal.TOO_LATE, "valid_until_ns")
         if not listing.is_open:
             return Refused(SimulatedRefusal.INSTRUMENT_CLOSED, "symbol")
-        refused = check_changes(listing.instrument, order, changes)
+        refused = check_changes(listing.instrument, order, changes, state.rules)
         if refused is not None:
             return refused
         self.play(listing)
@@ -191,7 +192,7 @@ class OrderEntry:
             return Refused(SimulatedRefusal.LABEL_TOO_LONG, "label")
         if len(known.orders) >= rules.max_open_orders:
             return Refused(SimulatedRefusal.MAX_OPEN_ORDERS, limit=Decimal(rules.max_open_orders))
-        return check_request(listing.instrument, request, self._state.now_ns)
+        return check_request(listing.instrument, request, rules, self._state.now_ns)
 
     def _enter(self, order: ClientOrder, listing: Listing) -> list[SimulatedFill] | Refused:
         """Send an order into the book."""
@@ -211,6 +212,7 @@ class OrderEntry:
                 order.is_buy,
                 scale.ticks(order.price or ZERO),
                 scale.lots(order.quantity),
+                _display(order, scale),
             ),
             time_in_force(order),
             OWN_ORDERS[account.self_trading],
@@ -236,10 +238,15 @@ class OrderEntry:
 
     # stops
 
-    def _wait(self, order: ClientOrder, listing: Listing) -> ClientOrder:
+    def _wait(self, order: ClientOrder, listing: Listing) -> Placed | Refused:
+        source = order.request.trigger
+        if order.trigger_offset is not None and source is not None:
+            order.trigger_reference = self._state.trigger_price(listing, source)
+            if order.trigger_reference is None:  # nobody has traded yet
+                return Refused(SimulatedRefusal.INVALID_TRIGGER, "trigger")
         order.state = OrderState.UNTRIGGERED
         self._state.add_order(order)
-        return self._watch(order, listing)
+        return self._placed(self._watch(order, listing))
 
     def _watch(self, order: ClientOrder, listing: Listing) -> ClientOrder:
         """A trigger that is met already fires at once."""
@@ -258,7 +265,7 @@ class OrderEntry:
         born.quantity, born.price = stop.quantity, stop.price
         born.trigger_price, born.trigger_order = stop.trigger_price, stop.number
         born.post_only, born.reject_post_only = stop.post_only, stop.reject_post_only
-        born.reduce_only = stop.reduce_only
+        born.reduce_only, born.display_quantity = stop.reduce_only, stop.display_quantity
         stop.state, stop.updated_ns = OrderState.TRIGGERED, state.now_ns
         position = len(state.events)
         result = self._enter(born, listing)
@@ -307,6 +314,7 @@ class OrderEntry:
             scale.lots(order.leaves_quantity),
             OWN_ORDERS[account.self_trading],
             _post_only(order),
+            display=_display(order, scale),
         )
         if outcome.refusal is MatchRefusal.WOULD_CROSS:
             listing.engine.cancel(order.number)
@@ -344,6 +352,10 @@ def _post_only(order: ClientOrder) -> PostOnly | None:
     if not order.post_only:
         return None
     return PostOnly.REJECT if order.reject_post_only else PostOnly.REPRICE
+
+
+def _display(order: ClientOrder, scale: Scale) -> int:
+    return 0 if order.display_quantity is None else scale.lots(order.display_quantity)
 
 
 def closing_request(

@@ -17,10 +17,18 @@ from common.venues.simulation import (
     SimulatedOrder,
     SimulatedRefusal,
 )
-from services.venue_simulator.triggers import Trigger
+from services.venue_simulator.rules import ExchangeRules
+from services.venue_simulator.triggers import Trigger, trailing
 
-LIMIT_TYPES = (OrderType.LIMIT, OrderType.STOP_LIMIT)
-STOP_TYPES = (OrderType.STOP, OrderType.STOP_LIMIT)
+LIMIT_TYPES = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT)
+TAKE_TYPES = (OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
+STOP_TYPES = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP, *TAKE_TYPES)
+MARKET_TYPES = (
+    OrderType.MARKET,
+    OrderType.STOP,
+    OrderType.TAKE_PROFIT,
+    OrderType.TRAILING_STOP,
+)
 
 
 class Terms(NamedTuple):
@@ -32,6 +40,8 @@ class Terms(NamedTuple):
     post_only: bool
     reject_post_only: bool
     reduce_only: bool
+    trigger_offset: Decimal | None
+    display_quantity: Decimal | None
 
 
 class ClientOrder:
@@ -44,6 +54,7 @@ class ClientOrder:
         "cancel_reason",
         "created_ns",
         "cum_quantity",
+        "display_quantity",
         "number",
         "post_only",
         "price",
@@ -53,8 +64,10 @@ class ClientOrder:
         "replaced",
         "request",
         "state",
+        "trigger_offset",
         "trigger_order",
         "trigger_price",
+        "trigger_reference",
         "updated_ns",
     )
 
@@ -70,7 +83,10 @@ class ClientOrder:
         self.post_only = request.post_only
         self.reject_post_only = request.reject_post_only
         self.reduce_only = request.reduce_only
+        self.trigger_offset = request.trigger_offset
+        self.trigger_reference: Decimal | None = None
         self.trigger_order: int | None = None
+        self.display_quantity = request.display_quantity
         self.cancel_reason: CancelReason | None = None
         self.replaced = False
         self.created_ns = self.updated_ns = now_ns
@@ -94,15 +110,26 @@ class ClientOrder:
         return self.quantity - self.cum_quantity
 
     @property
+    def order_type(self) -> OrderType:
+        """What a stop turned into is an ordinary order."""
+        asked = self.request.order_type
+        if self.trigger_order is None:
+            return asked
+        return OrderType.MARKET if asked in MARKET_TYPES else OrderType.LIMIT
+
+    @property
     def is_waiting(self) -> bool:
         return self.state is OrderState.UNTRIGGERED
 
     def trigger(self) -> Trigger:
         """Of a stop order that passed its checks."""
-        request = self.request
-        if request.trigger is None or self.trigger_price is None:
+        source = self.request.trigger
+        rising = self.is_buy is (self.request.order_type not in TAKE_TYPES)
+        if source is not None and self.trigger_price is not None:
+            return Trigger(source, rising, self.trigger_price)
+        if source is None or self.trigger_reference is None or self.trigger_offset is None:
             raise ValueError(f"order {self.number} has no trigger")
-        return Trigger(request.trigger, self.is_buy is not request.take, self.trigger_price)
+        return trailing(source, rising, self.trigger_reference, self.trigger_offset)
 
     def terms(self) -> Terms:
         return Terms(
@@ -112,11 +139,14 @@ class ClientOrder:
             self.post_only,
             self.reject_post_only,
             self.reduce_only,
+            self.trigger_offset,
+            self.display_quantity,
         )
 
     def restore(self, terms: Terms) -> None:
         self.price, self.quantity, self.trigger_price = terms[:3]
-        self.post_only, self.reject_post_only, self.reduce_only = terms[3:]
+        self.post_only, self.reject_post_only, self.reduce_only = terms[3:6]
+        self.trigger_offset, self.display_quantity = terms[6:]
 
     def change(self, changes: OrderChanges) -> None:
         """Take over what an edit names."""
@@ -144,8 +174,8 @@ class ClientOrder:
             return round(self.cum_quantity / self._coins, 8)
         return round(self._value / self.cum_quantity, 8)
 
-    def record(self, inverse: bool) -> SimulatedOrder:
-        """What the outside gets to see."""
+    def record(self, inverse: bool, shown: Decimal | None = None) -> SimulatedOrder:
+        """What the outside gets to see; shown: what the book shows of an order with a display."""
         request = self.request
         return SimulatedOrder(
             number=self.number,
@@ -169,13 +199,18 @@ class ClientOrder:
             replaced=self.replaced,
             trigger=request.trigger,
             trigger_price=self.trigger_price,
-            take=request.take,
             trigger_order=self.trigger_order,
             cancel_reason=self.cancel_reason,
+            trigger_offset=self.trigger_offset,
+            trigger_reference=self.trigger_reference,
+            display_quantity=self.display_quantity,
+            shown_quantity=shown,
         )
 
 
-def check_request(instrument: Instrument, request: OrderRequest, now_ns: int) -> Refused | None:
+def check_request(
+    instrument: Instrument, request: OrderRequest, rules: ExchangeRules, now_ns: int
+) -> Refused | None:
     """Everything that can be judged from the request and the instrument alone."""
     if request.valid_until_ns is not None and now_ns > request.valid_until_ns:
         return Refused(SimulatedRefusal.TOO_LATE, "valid_until_ns")
@@ -186,11 +221,12 @@ def check_request(instrument: Instrument, request: OrderRequest, now_ns: int) ->
         check_quantity(instrument, request.quantity)
         or _check_price_presence(instrument, request)
         or _check_trigger(request)
+        or check_display(instrument, request.display_quantity, request.quantity, rules)
     )
 
 
 def check_changes(
-    instrument: Instrument, order: ClientOrder, changes: OrderChanges
+    instrument: Instrument, order: ClientOrder, changes: OrderChanges, rules: ExchangeRules
 ) -> Refused | None:
     """The form of an edit; the sums and the market are judged later."""
     if changes.quantity is not None:
@@ -199,13 +235,45 @@ def check_changes(
             refused = Refused(SimulatedRefusal.QUANTITY_TOO_LOW, "quantity", order.cum_quantity)
         if refused is not None:
             return refused
+    refused = check_display(
+        instrument,
+        changes.display_quantity or order.display_quantity,
+        changes.quantity or order.quantity,
+        rules,
+    )
+    if refused is not None:
+        return refused
     if changes.price is not None:
-        if order.request.order_type not in LIMIT_TYPES:
+        if order.request.order_type not in (*LIMIT_TYPES, OrderType.MARKET_TO_LIMIT):
             return Refused(SimulatedRefusal.PRICE_NOT_ALLOWED, "price")
-        return check_price(instrument, changes.price)
-    if changes.trigger_price is not None and (not order.is_waiting or changes.trigger_price <= 0):
-        return Refused(SimulatedRefusal.INVALID_TRIGGER, "trigger_price")
+        refused = check_price(instrument, changes.price)
+        if refused is not None or not order.is_waiting:
+            return refused  # what triggered already may be edited as it was placed
+    return _check_trigger_changes(order, changes)
+
+
+def _check_trigger_changes(order: ClientOrder, changes: OrderChanges) -> Refused | None:
+    """Only what still waits, and only what it waits for: a price or a distance."""
+    for name in ("trigger_price", "trigger_offset"):
+        value = getattr(changes, name)
+        kept = order.is_waiting and getattr(order, name) is not None
+        if value is not None and not (kept and _is_price(value)):
+            return Refused(SimulatedRefusal.INVALID_TRIGGER, name)
     return None
+
+
+def check_display(
+    instrument: Instrument, display: Decimal | None, quantity: Decimal, rules: ExchangeRules
+) -> Refused | None:
+    """What is shown is a multiple of the minimum, and a part of the order that is not too small."""
+    if display is None:
+        return None
+    least = max(
+        rules.display_minimums * instrument.definition.min_quantity, rules.display_part * quantity
+    )
+    if display.is_finite() and display >= least and instrument.is_on_lot(display):
+        return None
+    return Refused(SimulatedRefusal.INVALID_DISPLAY, "display_quantity", least)
 
 
 def check_quantity(instrument: Instrument, quantity: Decimal) -> Refused | None:
@@ -240,7 +308,15 @@ def _check_trigger(request: OrderRequest) -> Refused | None:
         return None
     if request.trigger is None:
         return Refused(SimulatedRefusal.INVALID_TRIGGER, "trigger")
-    price = request.trigger_price
-    if price is None or not price.is_finite() or price <= 0 or price.adjusted() > 15:
-        return Refused(SimulatedRefusal.INVALID_TRIGGER, "trigger_price")
+    is_trailing = request.order_type is OrderType.TRAILING_STOP
+    name = "trigger_offset" if is_trailing else "trigger_price"
+    other = "trigger_price" if is_trailing else "trigger_offset"
+    if not _is_price(getattr(request, name)):
+        return Refused(SimulatedRefusal.INVALID_TRIGGER, name)
+    if getattr(request, other) is not None:
+        return Refused(SimulatedRefusal.INVALID_TRIGGER, other)
     return None
+
+
+def _is_price(value: Decimal | None) -> bool:
+    return value is not None and value.is_finite() and value > 0 and value.adjusted() <= 15

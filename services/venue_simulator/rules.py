@@ -43,6 +43,8 @@ class ExchangeRules(Data):
     short_option_maintenance: Decimal = Decimal("0.075")
     label_length: int = 64
     max_open_orders: int = 10_000  # per account
+    display_minimums: int = 100  # least display_quantity, in minimum quantities
+    display_part: Decimal = Decimal("0.01")  # and as a part of the order
     settlement_ns: int = 8 * HOUR_NS  # after midnight UTC
     delivery_window_ns: int = HOUR_NS // 2  # the delivery price is the average of these
     mark_every_ns: int = 100_000_000

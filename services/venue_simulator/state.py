@@ -187,7 +187,14 @@ class State:
         self.events.append(OrderChanged(self.record(order)))
 
     def record(self, order: ClientOrder) -> SimulatedOrder:
-        return order.record(self.listings[order.symbol].inverse)
+        listing = self.listings[order.symbol]
+        if order.display_quantity is None:
+            return order.record(listing.inverse)
+        resting = listing.engine.orders.get(order.number)
+        shown = min(order.display_quantity, order.leaves_quantity)
+        if resting is not None:
+            shown = listing.scale.quantity(resting.leaves)
+        return order.record(listing.inverse, shown)
 
     def account_orders(self, account: str) -> list[ClientOrder]:
         known = self.accounts.get(account)

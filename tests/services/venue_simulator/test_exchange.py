@@ -290,7 +290,9 @@ def stop(scene, side, trigger_price, source=TriggerPrice.LAST, price=None, **mor
         side,
         100,
         price,
-        order_type=OrderType.STOP if price is None else OrderType.STOP_LIMIT,
+        order_type=more.pop(
+            "order_type", OrderType.STOP if price is None else OrderType.STOP_LIMIT
+        ),
         trigger=source,
         trigger_price=D(trigger_price),
         **more,
@@ -326,7 +328,14 @@ def test_mark_and_index_wake_stops_as_time_goes_by(source):
 
 def test_a_take_profit_waits_for_the_better_price():
     scene = Scene()
-    waiting = stop(scene, "SELL", 50_500, TriggerPrice.MARK, price=50_500, take=True)
+    waiting = stop(
+        scene,
+        "SELL",
+        50_500,
+        TriggerPrice.MARK,
+        price=50_500,
+        order_type=OrderType.TAKE_PROFIT_LIMIT,
+    )
     scene.market.index = 49_000.0
     scene.tick(SECOND_NS)
     assert scene.order("ann", waiting.number).state is OrderState.UNTRIGGERED

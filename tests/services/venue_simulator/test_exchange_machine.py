@@ -22,6 +22,7 @@ from common.venues.simulation import (
     SelfTrading,
     SimulatedFill,
 )
+from services.venue_simulator.orders import LIMIT_TYPES, STOP_TYPES
 from services.venue_simulator.rules import SECOND_NS
 from tests.services.venue_simulator.kit import D, Scene, account
 
@@ -37,7 +38,7 @@ OPEN_STATES = (OrderState.OPEN, OrderState.UNTRIGGERED)
 class ExchangeMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.scene = Scene(*(account(name) for name in PEOPLE))
+        self.scene = Scene(*(account(name) for name in PEOPLE), display_minimums=1)
         book = self.scene.exchange.watch(SYMBOL, self.scene.now)
         self.change_id = book.change_id
         self.sides = (dict(book.bids), dict(book.asks))
@@ -63,24 +64,26 @@ class ExchangeMachine(RuleBasedStateMachine):
         reduce_only=st.booleans(),
         trigger=st.sampled_from(list(TriggerPrice)),
         trigger_price=PRICES,
-        take=st.booleans(),
+        offset=st.integers(1, 6).map(lambda n: n * D("0.5")),
+        display=st.one_of(st.none(), QUANTITIES),
     )
-    def place(
-        self, who, side, quantity, price, kind, tif, post_only, reject, reduce_only, **trigger
-    ):
-        stop = kind in (OrderType.STOP, OrderType.STOP_LIMIT)
-        limit = kind in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+    def place(self, who, side, quantity, price, kind, tif, post_only, reject, reduce_only, **more):
+        trailing = kind is OrderType.TRAILING_STOP
+        stop = kind in STOP_TYPES
         request = OrderRequest(
             SYMBOL,
             side,
             quantity,
             kind,
-            price if limit else None,
+            price if kind in LIMIT_TYPES else None,
             tif,
             post_only,
             reject,
             reduce_only,
-            **(trigger if stop else {}),
+            more["trigger"] if stop else None,
+            more["trigger_price"] if stop and not trailing else None,
+            trigger_offset=more["offset"] if trailing else None,
+            display_quantity=more["display"],
         )
         self.exchange.place(who, request, self.scene.now)
 
@@ -91,11 +94,14 @@ class ExchangeMachine(RuleBasedStateMachine):
         quantity=st.one_of(st.none(), QUANTITIES),
         reduce_only=st.sampled_from([None, None, True, False]),
         post_only=st.sampled_from([None, None, True, False]),
+        display=st.one_of(st.none(), QUANTITIES),
     )
-    def edit(self, data, price, quantity, reduce_only, post_only):
+    def edit(self, data, price, quantity, reduce_only, post_only, display):
         orders = self.open_orders("ann") + self.open_orders("bob")
         order = data.draw(st.sampled_from(orders))
-        changes = OrderChanges(price, quantity, None, post_only, None, reduce_only)
+        changes = OrderChanges(
+            price, quantity, None, post_only, None, reduce_only, display_quantity=display
+        )
         self.exchange.edit(order.account, order.number, changes, self.scene.now)
 
     @precondition(lambda self: self.open_orders("ann"))
@@ -173,7 +179,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         listing.engine.check()
         view = listing.view(99)
         assert (dict(view.bids), dict(view.asks)) == self.sides
-        resting = {n: o.leaves for n, o in listing.engine.orders.items() if n > 0}
+        resting = {n: o.remaining for n, o in listing.engine.orders.items() if n > 0}
         orders = self.open_orders("ann") + self.open_orders("bob")
         known = {
             o.number: listing.scale.lots(o.leaves_quantity)

@@ -135,6 +135,49 @@ def test_a_refused_amend_leaves_the_order_as_it_was():
     assert trades(engine.place(sell(4, 90, 1))) == [(1, 90, 1)]
 
 
+def test_an_iceberg_shows_its_display_and_queues_again_for_each_part():
+    iceberg = Order(1, "ann", True, 100, 10, display=4)
+    engine = engine_with(iceberg, buy(2, 100, 5))
+    assert engine.bids.depth(9) == [(100, 9)] and iceberg.remaining == 10
+    assert trades(engine.place(sell(3, 100, 6))) == [(1, 100, 4), (2, 100, 2)]
+    assert engine.bids.depth(9) == [(100, 7)], "the next part is shown behind order 2"
+    assert trades(engine.place(sell(4, 100, 8))) == [(2, 100, 3), (1, 100, 4), (1, 100, 1)]
+    assert engine.bids.depth(9) == [(100, 1)]
+    engine.check()
+
+
+def test_hidden_lots_count_for_fill_or_kill_and_for_what_a_sweep_costs():
+    engine = engine_with(Order(1, "ann", False, 100, 10, display=1), sell(2, 101, 5))
+    assert engine.sweep(True, 101, 12) == (12, 10 * 100 + 2 * 101)
+    assert trades(engine.place(buy(3, 100, 10), FOK))[-1] == (1, 100, 1)
+    assert engine.asks.depth(9) == [(101, 5)] and 1 not in engine.orders
+
+
+def test_an_iceberg_shrinks_from_its_hidden_part_and_keeps_its_place():
+    iceberg = Order(1, "ann", True, 100, 10, display=4)
+    engine = engine_with(iceberg, buy(2, 100, 5))
+    engine.amend(1, 100, 5)
+    assert (iceberg.leaves, iceberg.hidden) == (4, 1)
+    engine.amend(1, 100, 3)
+    assert (iceberg.leaves, iceberg.hidden) == (3, 0)
+    assert trades(engine.place(sell(3, 100, 4))) == [(1, 100, 3), (2, 100, 1)]
+
+
+def test_another_display_goes_to_the_back():
+    engine = engine_with(Order(1, "ann", True, 100, 10, display=4), buy(2, 100, 5))
+    engine.amend(1, 100, 10, display=2)
+    assert engine.bids.depth(9) == [(100, 7)]
+    assert trades(engine.place(sell(3, 100, 5))) == [(2, 100, 5)]
+
+
+def test_an_own_iceberg_is_canceled_whole():
+    engine = engine_with(Order(1, "ann", False, 100, 10, display=4), sell(2, 100, 1))
+    outcome = engine.place(buy(3, 100, 2, "ann"), own=OwnOrders.CANCEL_MAKER)
+    assert [(order.number, lots) for order, lots in outcome.canceled] == [(1, 10)]
+    assert trades(outcome) == [(2, 100, 1)] and outcome.rests
+    engine.check()
+
+
 def test_changes_name_each_level_once_with_what_was_before():
     engine = engine_with(buy(1, 100, 5), buy(2, 99, 5))
     engine.place(sell(3, 99, 7))
@@ -187,13 +230,12 @@ class NaiveEngine:
         if own is OwnOrders.REJECT_TAKER and self.meets_own(order, crossed):
             return [], [], MatchRefusal.SELF_TRADE
         strangers = [o for o in crossed if own is OwnOrders.TRADE or o.owner != order.owner]
-        if tif is FOK and sum(other.leaves for other in strangers) < order.leaves:
+        if tif is FOK and sum(other.remaining for other in strangers) < order.leaves:
             return [], [], MatchRefusal.NOT_FILLABLE
         done, cancelled = [], []
-        for other in crossed:
-            if not order.leaves:
-                break
-            if other not in strangers:
+        while order.leaves and (crossed := crossed and self.crossed(order)):
+            other = crossed[0]
+            if own is OwnOrders.CANCEL_MAKER and other.owner == order.owner:
                 cancelled.append(other.number)
                 self.resting.remove(other)
                 continue
@@ -203,13 +245,25 @@ class NaiveEngine:
             done.append((other.number, other.tick, lots))
             if not other.leaves:
                 self.resting.remove(other)
-        if order.leaves and tif is GTC:
-            self.resting.append(order)
+                self.rest(other)
+        if tif is GTC:
+            self.rest(order)
         return done, cancelled, None
 
+    def rest(self, order: Order) -> None:
+        """At the back of the queue, with as much shown as the display allows."""
+        remaining = order.remaining
+        order.leaves = min(remaining, order.display or remaining)
+        order.hidden = remaining - order.leaves
+        if remaining:
+            self.resting.append(order)
+
     def meets_own(self, order: Order, crossed: list[Order]) -> bool:
-        left = order.leaves
+        left, tick = order.leaves, None
         for other in crossed:
+            if other.tick != tick:
+                left -= sum(o.hidden for o in crossed if o.tick == tick)
+                tick = other.tick
             if left <= 0:
                 return False
             if other.owner == order.owner:
@@ -219,12 +273,13 @@ class NaiveEngine:
 
     def amend(self, number, tick, leaves, own, post_only):
         old = next(order for order in self.resting if order.number == number)
-        if tick == old.tick and leaves <= old.leaves:
-            old.leaves = leaves
+        if tick == old.tick and leaves <= old.remaining:
+            old.leaves = min(old.leaves, leaves)
+            old.hidden = leaves - old.leaves
             return [], [], None
         before = list(self.resting)
         self.resting.remove(old)
-        new = Order(number, old.owner, old.is_buy, tick, leaves)
+        new = Order(number, old.owner, old.is_buy, tick, leaves, old.display)
         result = self.place(new, GTC, own, post_only)
         if result[2] is not None:
             self.resting = before
@@ -260,13 +315,14 @@ class MatchingMachine(RuleBasedStateMachine):
         tif=st.sampled_from([GTC, GTC, GTC, IOC, FOK]),
         own=OWN,
         post_only=POST,
+        display=st.integers(0, 3),
     )
-    def place(self, is_buy, tick, lots, owner, tif, own, post_only):
+    def place(self, is_buy, tick, lots, owner, tif, own, post_only, display):
         self.number += 1
         if tif is not GTC:
             post_only = None
-        order = Order(self.number, owner, is_buy, tick, lots)
-        twin = Order(self.number, owner, is_buy, tick, lots)
+        order = Order(self.number, owner, is_buy, tick, lots, display)
+        twin = Order(self.number, owner, is_buy, tick, lots, display)
         outcome = self.engine.place(order, tif, own, post_only)
         assert self.summary(outcome) == self.naive.place(twin, tif, own, post_only)
 

@@ -193,10 +193,22 @@ REFUSED: list[tuple[dict[str, Any], int, str, str]] = [
     ({"reduce_only": True}, 11030, "other_reject reduce_only", "reduce_only"),
     ({"type": "stop_market"}, -32602, "Invalid params", "trigger"),
     ({"type": "stop_limit", "trigger": "last_price"}, -32602, "Invalid params", "trigger_price"),
-    ({"type": "trailing_stop"}, 10033, "not_implemented", ""),
+    ({"type": "trailing_stop"}, -32602, "Invalid params", "trigger"),
+    (
+        {"type": "trailing_stop", "trigger": "mark_price"},
+        -32602,
+        "Invalid params",
+        "trigger_offset",
+    ),
+    (
+        {"type": "trailing_stop", "trigger": "mark_price", "trigger_offset": 0},
+        11036,
+        "invalid_trigger_price",
+        "trigger_offset",
+    ),
     ({"advanced": "usd"}, 11038, "no_adv_for_futures", ""),
     ({"mmp": True}, 13040, "mmp_required", ""),
-    ({"display_amount": 10}, 10033, "not_implemented", ""),
+    ({"display_amount": 10}, 10036, "invalid_max_show_amount", "display_amount"),
     ({"linked_order_type": "one_cancels_other"}, 10033, "not_implemented", ""),
     ({"valid_until": 1}, 13888, "timed_out", "valid_until"),
     ({"valid_until": 1.5}, -32602, "Invalid params", "valid_until"),
@@ -240,6 +252,8 @@ def test_market_limit_rests_where_it_traded(client: Client) -> None:
     done = client.ask("private/buy", instrument_name=PERPETUAL, amount=5e6, type="market_limit")
     assert done["order"]["price"] == ask and done["order"]["order_state"] in ("open", "filled")
     assert all(trade["price"] <= ask for trade in done["trades"])
+    assert done["order"]["order_type"] == "limit"
+    assert done["order"]["original_order_type"] == "market_limit"
 
 
 def test_ioc_and_fok_without_a_match_end_cancelled(client: Client) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from common.config import SimulatorConfig
-from common.messages import InstrumentKind, InstrumentStatus, TriggerPrice
+from common.messages import InstrumentKind, InstrumentStatus, OrderType, TriggerPrice
 from common.venues.deribit import universe
 from common.venues.deribit.simulator.envelope import Refused, invalid_params
 from common.venues.deribit.universe import Listing
@@ -26,6 +26,11 @@ KINDS: dict[str, frozenset[InstrumentKind]] = {
     "future_combo": frozenset(),  # the simulated venue lists no combos
     "option_combo": frozenset(),
     "combo": frozenset(),
+}
+_TRIGGER_KINDS = {
+    OrderType.TAKE_PROFIT: "TP",
+    OrderType.TAKE_PROFIT_LIMIT: "TP",
+    OrderType.TRAILING_STOP: "TS",
 }
 _TRIGGER_LETTERS = {TriggerPrice.MARK: "M", TriggerPrice.INDEX: "I", TriggerPrice.LAST: "T"}
 
@@ -128,7 +133,7 @@ def order_id(order: SimulatedOrder, settlement: str) -> str:
     https://docs.deribit.com (read mid-2026) shows `ETH-584864807` and `USDC-SLMB-19641`.
     """
     if order.trigger is not None and order.trigger_order is None:
-        kind = "TP" if order.take else "SL"
+        kind = _TRIGGER_KINDS.get(order.order_type, "SL")
         letter = _TRIGGER_LETTERS[order.trigger]
         return f"{settlement}-{kind}{letter}{order.side.value[0]}-{order.number}"
     return plain_id(order.number, settlement)

@@ -57,6 +57,16 @@ TICK_DIRECTIONS = {
     TickDirection.MINUS: 2,
     TickDirection.ZERO_MINUS: 3,
 }
+ORDER_TYPES = {
+    OrderType.LIMIT: "limit",
+    OrderType.MARKET: "market",
+    OrderType.MARKET_TO_LIMIT: "limit",
+    OrderType.STOP: "stop_market",
+    OrderType.STOP_LIMIT: "stop_limit",
+    OrderType.TAKE_PROFIT: "take_market",
+    OrderType.TAKE_PROFIT_LIMIT: "take_limit",
+    OrderType.TRAILING_STOP: "trailing_stop",
+}
 TRIGGERS = {"MARK": "mark_price", "INDEX": "index_price", "LAST": "last_price"}
 
 
@@ -264,11 +274,10 @@ def contracts(amount: Decimal, listing: Listing) -> float:
 
 def order_type(order: SimulatedOrder) -> str:
     """What a stop turned into is an ordinary order."""
-    at_market = order.order_type in (OrderType.STOP, OrderType.MARKET)
-    plain = "market" if at_market else "limit"
-    if order.order_type not in (OrderType.STOP, OrderType.STOP_LIMIT) or order.trigger_order:
-        return plain
-    return f"take_{plain}" if order.take else f"stop_{plain}"
+    asked = ORDER_TYPES[order.order_type]
+    if order.trigger_order is None:
+        return asked
+    return "limit" if asked.endswith("limit") else "market"
 
 
 def order(
@@ -306,10 +315,13 @@ def order(
     if not is_stop:
         result["filled_amount"] = number(order.cum_quantity)
         result["average_price"] = 0.0 if order.avg_price is None else number(order.avg_price)
-    if is_stop and order.trigger is not None and order.trigger_price is not None:
-        result["trigger"] = TRIGGERS[order.trigger.value]
-        result["trigger_price"] = number(order.trigger_price)
-        result["triggered"] = order.state is OrderState.TRIGGERED
+    if is_stop:
+        result |= _trigger_members(order)
+    if order.order_type is OrderType.MARKET_TO_LIMIT:
+        result["original_order_type"] = "market_limit"
+    if order.display_quantity is not None and order.shown_quantity is not None:
+        result["display_amount"] = number(order.shown_quantity)
+        result["refresh_amount"] = number(order.display_quantity)
     if stop is not None:
         result["trigger_order_id"] = order_id(stop, settlement)
     if order.cancel_reason is not None:
@@ -317,10 +329,25 @@ def order(
     return result
 
 
+def _trigger_members(order: SimulatedOrder) -> dict[str, Any]:
+    """Of an order that waits, or waited, for a price."""
+    members = {
+        "trigger_price": order.trigger_price,
+        "trigger_offset": order.trigger_offset,
+        "trigger_reference_price": order.trigger_reference,
+    }
+    result: dict[str, Any] = {
+        name: number(value) for name, value in members.items() if value is not None
+    }
+    if order.trigger is not None:
+        result["trigger"] = TRIGGERS[order.trigger.value]
+    result["triggered"] = order.state is OrderState.TRIGGERED
+    return result
+
+
 def user_trade(fill: SimulatedFill, listing: Listing, user_id: int) -> dict[str, Any]:
     """direction is the account's own side, also of maker fills."""
     settlement = listing.definition.settlement
-    at_market = fill.order_type in (OrderType.MARKET, OrderType.STOP)
     result: dict[str, Any] = {
         "trade_id": plain_id(fill.trade_number, settlement),
         "trade_seq": fill.trade_sequence,
@@ -335,7 +362,7 @@ def user_trade(fill: SimulatedFill, listing: Listing, user_id: int) -> dict[str,
         "tick_direction": TICK_DIRECTIONS[fill.tick_direction],
         "index_price": fill.index_price,
         "mark_price": fill.mark_price,
-        "order_type": "market" if at_market else "limit",
+        "order_type": ORDER_TYPES[fill.order_type],
         "state": ORDER_STATES[fill.order_state],
         "liquidity": fill.liquidity.value[0],
         "fee": number(fill.fee),

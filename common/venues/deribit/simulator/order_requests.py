@@ -13,68 +13,74 @@ from common.venues.deribit.universe import Listing
 from common.venues.simulation import OrderChanges, OrderRequest
 
 MAX_LABEL = 64
-ORDER_TYPES = {
-    "limit": OrderType.LIMIT,
-    "market": OrderType.MARKET,
-    "market_limit": OrderType.LIMIT,
-    "stop_limit": OrderType.STOP_LIMIT,
-    "take_limit": OrderType.STOP_LIMIT,
-    "stop_market": OrderType.STOP,
-    "take_market": OrderType.STOP,
-}
 LIFETIMES = {text: lifetime for lifetime, text in objects.LIFETIMES.items()}
 TRIGGERS = {text: TriggerPrice(name) for name, text in objects.TRIGGERS.items()}
-STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
-# `type` of the cancel_all family and of the open-order queries: order types, take
-TYPE_FILTERS: dict[str, tuple[frozenset[OrderType] | None, bool | None]] = {
-    "all": (None, None),
-    "limit": (frozenset({OrderType.LIMIT}), None),
-    "trigger_all": (STOPS, None),
-    "stop": (STOPS, False),
-    "stop_all": (STOPS, False),
-    "stop_limit": (frozenset({OrderType.STOP_LIMIT}), False),
-    "stop_market": (frozenset({OrderType.STOP}), False),
-    "take": (STOPS, True),
-    "take_all": (STOPS, True),
-    "take_limit": (frozenset({OrderType.STOP_LIMIT}), True),
-    "take_market": (frozenset({OrderType.STOP}), True),
-    "trailing_stop": (frozenset(), None),
-    "trailing_all": (frozenset(), None),
+ORDER_TYPES = {text: kind for kind, text in objects.ORDER_TYPES.items()} | {
+    "limit": OrderType.LIMIT,
+    "market_limit": OrderType.MARKET_TO_LIMIT,
 }
-UNSUPPORTED = ("trigger_offset", "linked_order_type", "otoco_config")
+STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+TAKES = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
+TRAILING = frozenset({OrderType.TRAILING_STOP})
+WITHOUT_PRICE = frozenset(
+    {
+        OrderType.MARKET,
+        OrderType.MARKET_TO_LIMIT,
+        OrderType.STOP,
+        OrderType.TAKE_PROFIT,
+        OrderType.TRAILING_STOP,
+    }
+)
+# `type` of the cancel_all family and of the open-order queries
+TYPE_FILTERS: dict[str, frozenset[OrderType] | None] = {
+    "all": None,
+    "limit": frozenset({OrderType.LIMIT, OrderType.MARKET_TO_LIMIT}),
+    "trigger_all": STOPS | TAKES | TRAILING,
+    "stop": STOPS,
+    "stop_all": STOPS,
+    "stop_limit": frozenset({OrderType.STOP_LIMIT}),
+    "stop_market": frozenset({OrderType.STOP}),
+    "take": TAKES,
+    "take_all": TAKES,
+    "take_limit": frozenset({OrderType.TAKE_PROFIT_LIMIT}),
+    "take_market": frozenset({OrderType.TAKE_PROFIT}),
+    "trailing_stop": TRAILING,
+    "trailing_all": TRAILING,
+}
+UNSUPPORTED = ("linked_order_type", "otoco_config")
 
 
 def order_request(
-    params: dict[str, Any], listing: Listing, side: Side, price: Decimal | None, session: str
+    params: dict[str, Any], listing: Listing, side: Side, session: str
 ) -> OrderRequest:
-    """What private/buy and private/sell ask for; the price is found by the caller.
+    """What private/buy and private/sell ask for.
 
     Raises:
         Refused: -32602 that names the parameter.
     """
-    type_name = params.get("type", "limit")
+    order_type = ORDER_TYPES[params.get("type", "limit")]
+    quantity = _amount(params, listing, required=True) or Decimal(0)
     return OrderRequest(
         symbol=listing.definition.symbol,
         side=side,
-        quantity=_amount(params, listing, required=True) or Decimal(0),
-        order_type=ORDER_TYPES[type_name],
-        price=price,
+        quantity=quantity,
+        order_type=order_type,
+        price=_price(params, order_type),
         time_in_force=LIFETIMES[params.get("time_in_force", "good_til_cancelled")],
         post_only=params.get("post_only", False),
         reject_post_only=params.get("reject_post_only", False),
         reduce_only=params.get("reduce_only", False),
-        trigger=_trigger(params, ORDER_TYPES[type_name]),
-        trigger_price=params.get("trigger_price"),
-        take=type_name.startswith("take"),
         label=_label(params),
         session=session,
         valid_until_ns=_valid_until_ns(params),
+        display_quantity=_display(params, quantity),
+        **_trigger(params, order_type),
     )
 
 
-def refuse_unsupported(params: dict[str, Any], type_name: str, listing: Listing) -> None:
+def refuse_unsupported(params: dict[str, Any], listing: Listing) -> None:
     """What the venue offers and the simulator does not is refused, never half done."""
-    if type_name == "trailing_stop" or any(name in params for name in UNSUPPORTED):
+    if any(name in params for name in UNSUPPORTED):
         raise Refused(10033, "not_implemented")
     if "advanced" in params:
         if listing.definition.strike is None:
@@ -82,9 +88,21 @@ def refuse_unsupported(params: dict[str, Any], type_name: str, listing: Listing)
         raise Refused(10033, "not_implemented")
     if params.get("mmp", False):
         raise Refused(13040, "mmp_required")
-    shown = params.get("display_amount", params.get("max_show"))
-    if shown is not None and shown < _amount(params, listing, required=True):
-        raise Refused(10033, "not_implemented")
+
+
+def _price(params: dict[str, Any], order_type: OrderType) -> Decimal | None:
+    if order_type in WITHOUT_PRICE:
+        return None  # the venue ignores a price here
+    price: Decimal | None = params.get("price")
+    if price is None:
+        raise invalid_params("price", "required")
+    return price
+
+
+def _display(params: dict[str, Any], quantity: Decimal) -> Decimal | None:
+    """None for an order that shows all of itself."""
+    shown: Decimal | None = params.get("display_amount", params.get("max_show"))
+    return shown if shown is not None and shown < quantity else None
 
 
 def _amount(params: dict[str, Any], listing: Listing, *, required: bool) -> Decimal | None:
@@ -105,13 +123,15 @@ def _amount(params: dict[str, Any], listing: Listing, *, required: bool) -> Deci
     return amount
 
 
-def _trigger(params: dict[str, Any], order_type: OrderType) -> TriggerPrice | None:
-    if order_type not in STOPS:
-        return None
-    for name in ("trigger", "trigger_price"):
+def _trigger(params: dict[str, Any], order_type: OrderType) -> dict[str, Any]:
+    """What a waiting order waits for; members that do not belong to its type are ignored."""
+    if order_type not in STOPS | TAKES | TRAILING:
+        return {}
+    distance = "trigger_offset" if order_type in TRAILING else "trigger_price"
+    for name in ("trigger", distance):
         if name not in params:
             raise invalid_params(name, "required")
-    return TRIGGERS[params["trigger"]]
+    return {"trigger": TRIGGERS[params["trigger"]], distance: params[distance]}
 
 
 def _label(params: dict[str, Any]) -> str:
@@ -140,7 +160,7 @@ def offset_of(params: dict[str, Any]) -> int:
 
 
 def order_changes(params: dict[str, Any], listing: Listing) -> OrderChanges:
-    if "advanced" in params or "trigger_offset" in params:
+    if "advanced" in params:
         raise Refused(11041, "not_adv_order")
     return OrderChanges(
         price=params.get("price"),
@@ -150,4 +170,6 @@ def order_changes(params: dict[str, Any], listing: Listing) -> OrderChanges:
         reject_post_only=params.get("reject_post_only"),
         reduce_only=params.get("reduce_only"),
         valid_until_ns=_valid_until_ns(params),
+        trigger_offset=params.get("trigger_offset"),
+        display_quantity=params.get("display_amount"),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from common.messages import Side
@@ -30,7 +29,6 @@ from common.venues.deribit.simulator.order_requests import (
     refuse_unsupported,
 )
 from common.venues.deribit.simulator.refusals import fault
-from common.venues.deribit.universe import Listing
 from common.venues.simulation import (
     HistoryFilter,
     OrderFilter,
@@ -106,32 +104,10 @@ class OrderMethods:
     def _place(self, call: Call, side: Side) -> dict[str, Any]:
         params = call.params
         listing = self._catalog.listing(params["instrument_name"])
-        type_name = params.get("type", "limit")
-        refuse_unsupported(params, type_name, listing)
-        price = self._price(params, type_name, listing, side)
-        request = order_request(params, listing, side, price, call.session)
+        refuse_unsupported(params, listing)
+        request = order_request(params, listing, side, call.session)
         placed = self._exchange.place(call.account, request, call.now_ns)
         return self._placed(call, placed, listing.definition.symbol)
-
-    def _price(
-        self, params: dict[str, Any], type_name: str, listing: Listing, side: Side
-    ) -> Decimal | None:
-        if type_name == "market_limit":
-            return self._best_price(listing, side)
-        if type_name in ("market", "stop_market", "take_market"):
-            return None  # the venue ignores a price here
-        price: Decimal | None = params.get("price")
-        if price is None:
-            raise invalid_params("price", "required")
-        return price
-
-    def _best_price(self, listing: Listing, side: Side) -> Decimal:
-        """A market_limit order trades at the best price and rests there."""
-        book = self._exchange.book(listing.definition.symbol, 1)
-        levels = [] if book is None else book.asks if side is Side.BUY else book.bids
-        if not levels:
-            raise Refused(11030, "other_reject no_liquidity")
-        return Decimal(repr(levels[0][0]))
 
     def _edit(self, call: Call) -> dict[str, Any]:
         order = self._own_order(call)
@@ -209,7 +185,6 @@ class OrderMethods:
         symbol = params.get("instrument_name")
         if symbol is not None:
             self._catalog.listing(symbol)
-        order_types, take = TYPE_FILTERS[params.get("type", "all")]
         pair = params.get("currency_pair")
         if pair is not None and pair not in self._exchange.index_names():
             raise invalid_params("currency_pair", "invalid currency_pair")
@@ -218,8 +193,7 @@ class OrderMethods:
             kinds=kinds(params.get("kind")),
             currency=self._catalog.currency(params.get("currency")),
             index=pair,
-            order_types=order_types,
-            take=take,
+            order_types=TYPE_FILTERS[params.get("type", "all")],
             label=params.get("label"),
         )
 

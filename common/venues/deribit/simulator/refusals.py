@@ -29,6 +29,8 @@ NAMES = {
     R.REDUCE_ONLY: (11030, "other_reject reduce_only"),
     R.NO_POSITION: (10010, "already_closed"),
     R.INVALID_TRIGGER: (11036, "invalid_trigger_price"),
+    R.INVALID_DISPLAY: (10036, "invalid_max_show_amount"),
+    R.NO_LIQUIDITY: (11030, "other_reject no_liquidity"),
     R.TOO_LATE: (13888, "timed_out"),
     R.LABEL_NOT_UNIQUE: (13032, "non_unique_order_label"),
     R.MAX_OPEN_ORDERS: (11030, "other_reject too_many_open_orders"),
@@ -46,6 +48,7 @@ FIELDS = {
     "order_type": "type",
     "number": "order_id",
     "valid_until_ns": "valid_until",
+    "display_quantity": "display_amount",
 }
 
 
