@@ -6,6 +6,7 @@ Cores never log; the shell logs what they did. A filter takes known secrets out 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import traceback
 from collections.abc import Iterable
@@ -72,6 +73,19 @@ def _console_format(record: Record) -> str:
     return "{time:HH:mm:ss.SSS} {extra[text]}\n"
 
 
+class _FromLibraries(logging.Handler):
+    """Passes on what libraries log; a request that its sender spoiled is worth one line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        text = record.getMessage()
+        level = record.levelname if record.levelname in LEVELS else "ERROR"
+        status = getattr(error, "code", None)
+        if isinstance(status, int) and 400 <= status < 500:
+            level, text, error = "WARNING", f"{text}: {type(error).__name__} ({status})", None
+        logger.opt(exception=error).log(level, "{}: {}", record.name, text)
+
+
 def set_up(process: str, level: str, directory: Path | None = None) -> None:
     """Send this process's log to stderr and, with a directory, to <directory>/<process>.jsonl.
 
@@ -81,6 +95,7 @@ def set_up(process: str, level: str, directory: Path | None = None) -> None:
     level = level.upper()
     if level not in LEVELS:
         raise ValueError(f"log level {level!r}: one of {', '.join(LEVELS)}")
+    logging.basicConfig(handlers=[_FromLibraries()], level=logging.WARNING, force=True)
     logger.remove()
     logger.configure(extra={"process": process})
     logger.add(sys.stderr, level=level, format=_console_format, backtrace=False, diagnose=False)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,23 @@ def test_an_exception_is_logged_without_its_secrets(tmp_path: Path, capsys) -> N
 def test_an_unknown_level_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="TRACE, DEBUG"):
         logs.set_up("a_process", "LOUD")
+
+
+class SpoiledRequest(Exception):
+    code = 400
+
+
+@pytest.mark.parametrize(("error", "traces"), [(SpoiledRequest, False), (KeyError, True)])
+def test_what_libraries_log_has_a_traceback_only_where_it_is_not_the_senders_fault(
+    tmp_path: Path, error: type[Exception], traces: bool
+) -> None:
+    logs.set_up("a_process", "INFO", tmp_path)
+    try:
+        raise error("Bearer id.a-key-of-somebody")
+    except error:
+        logging.getLogger("a.library").exception("cannot answer")
+    logger.remove()
+    (line,) = (tmp_path / "a_process.jsonl").read_text().splitlines()
+    assert json.loads(line)["message"].startswith("a.library: cannot answer")
+    assert ("Traceback" in line) is traces
+    assert traces or "a-key-of-somebody" not in line
