@@ -228,7 +228,7 @@ def _report_order(settings: Settings, call: Callable[[Gateway], dict[str, Any]])
 
 
 def _print_order(order: dict[str, Any]) -> None:
-    if not order.get("client_order_id"):
+    if not order.get("client_order_id") or not order.get("status"):
         return  # refused before it became an order, or nobody knows
     price = f" at {order['price']}" if order.get("price") else ""
     filled = order.get("cum_quantity")

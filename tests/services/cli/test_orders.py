@@ -154,3 +154,15 @@ def test_bad_input_is_answered_with_a_sentence(
     assert named in result.err
     assert "Traceback" not in result.err
     assert gateway.calls == []
+
+
+def test_an_order_that_nobody_knows_is_refused_in_one_line(run: Any, gateway: Any) -> None:
+    gateway.answer = {
+        "client_order_id": "1",
+        "status": None,
+        "accepted": False,
+        "reason": "UNKNOWN_ORDER",
+        "text": "there is no order '1'",
+    }
+    result = run("cancel", "1")
+    assert (result.code, result.out) == (1, "refused: UNKNOWN_ORDER: there is no order '1'\n")
