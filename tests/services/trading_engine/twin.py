@@ -133,6 +133,8 @@ class VenueTwin:
             notices = self.end(order["order_id"], "edit_post_only_reject")
             return {"order": dict(order), "trades": []}, notices
         order |= {"price": params["price"], "amount": params["amount"], "replaced": True}
+        if order["filled_amount"] >= order["amount"]:
+            order["order_state"] = "filled"
         notice = self._order_told(order)
         return {"order": dict(order), "trades": []}, [notice]
 
