@@ -19,6 +19,7 @@ from common.strategy import OwnOrder, Parameters, Strategy
 NS_PER_S = 1_000_000_000
 BPS = 1e-4
 ZERO = Decimal(0)
+OVERTAKEN = {m.RejectReason.ORDER_CLOSED, m.RejectReason.UNKNOWN_ORDER}  # by a fill
 
 
 class QuoterParameters(Parameters):
@@ -72,9 +73,13 @@ class Quoter(Strategy[QuoterParameters]):
 
     def on_order(self, order: OwnOrder) -> None:
         if order.refusal is not None:
-            order.refusal = None
-            self.paused_until_ns = self.now_ns + int(self.parameters.pause_s * NS_PER_S)
+            refusal, order.refusal = order.refusal, None
+            if refusal not in OVERTAKEN:
+                self.pause()
         self.requote()
+
+    def pause(self) -> None:
+        self.paused_until_ns = self.now_ns + int(self.parameters.pause_s * NS_PER_S)
 
     # --- quoting ------------------------------------------------------------------------------
 
@@ -132,9 +137,10 @@ class Quoter(Strategy[QuoterParameters]):
                 )
         elif not quantity:
             self.cancel(order)
-        elif order.is_settled and self.is_wrong(order, price, quantity):
-            if self.allowance and not self.meets_own(side, price):
-                self.modify(order, price=price, quantity=order.cum_quantity + quantity)
+        elif not (order.is_settled and self.allowance) or self.meets_own(side, price):
+            return
+        elif self.is_wrong(order, price, quantity):
+            self.modify(order, price=price, quantity=order.cum_quantity + quantity)
 
     def is_wrong(self, order: OwnOrder, price: Decimal, quantity: Decimal) -> bool:
         off = abs(float(order.price - price)) / float(price)

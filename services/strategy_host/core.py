@@ -157,7 +157,7 @@ class StrategyHost:
 
     def _on_subscribed(self, event: c.Subscribed) -> None:
         if event.topic == self._own_topic:
-            self._bench.out.append(c.PublishSnapshot(event.topic, self._report()))
+            self._bench.out.append(c.PublishSnapshot(event.topic, self.report()))
 
     def _on_journal_failed(self, event: c.JournalFailed) -> None:
         self._bench.out.append(c.Alert("ERROR", f"fills are not kept on disk: {event.error}"))
@@ -384,7 +384,7 @@ class StrategyHost:
 
     # --- telling ------------------------------------------------------------------------------
 
-    def _report(self) -> m.StrategyState:
+    def report(self) -> m.StrategyState:
         return report.state_of(
             self._bench,
             state=self._state,
@@ -395,7 +395,7 @@ class StrategyHost:
 
     def _publish(self) -> None:
         """Tell how the strategy does, if that changed."""
-        now = self._report()
+        now = self.report()
         told = self._told
         if told is None or msgspec.structs.replace(now, updated_ns=told.updated_ns) != told:
             self._told = now
