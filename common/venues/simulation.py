@@ -655,7 +655,7 @@ class SimulatedMarket(Protocol):
         ...
 
     def fair_prices(self, symbol: str, times_ns: Sequence[int]) -> Sequence[float]:
-        """`fair_price` at ascending moments, not rounded and much cheaper: for charts."""
+        """`fair_price` at ascending moments, not rounded; of futures much cheaper. For charts."""
         ...
 
     def option_figures(self, symbol: str, now_ns: int) -> OptionFigures | None:

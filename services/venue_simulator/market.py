@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 SPOT_PREMIUM = 0.2  # spot follows its index closer than a perpetual does
+SPAN_NS = 1_800_000_000_000  # prices over a span of this are worked out at once
+SPAN_MIN = 6  # if they are at least so many
 INTENSITY_STEP = 1.1  # rates change in steps
 KEPT_NS = 3 * 86_400_000_000_000  # how long an expired instrument may still be asked about
 
@@ -101,6 +103,26 @@ class Market:
             return traded.chain.mark(symbol, now_ns)
         price = self._exact(traded.definition, now_ns)
         return round(price, index_decimals(price))
+
+    def fair_prices(self, symbol: str, times_ns: Sequence[int]) -> list[float]:
+        """Futures are worked out in spans of minutes, within which their curve is straight."""
+        import numpy as np
+
+        traded = self._of(symbol)
+        if traded.chain is not None:
+            return [traded.chain.mark(symbol, moment) for moment in times_ns]
+        times = np.asarray(times_ns, np.int64)
+        if len(times) == 0:
+            return []
+        if traded.definition.expiration_ns is None:
+            return [float(price) for price in self._exact_over(traded.definition, times)]
+        prices: list[float] = []
+        for span in np.split(times, np.flatnonzero(np.diff(times // SPAN_NS)) + 1):
+            if len(span) < SPAN_MIN:
+                prices.extend(self._book_price(traded, int(moment)) for moment in span)
+            else:
+                prices.extend(self._exact_over(traded.definition, span).tolist())
+        return prices
 
     def option_figures(self, symbol: str, now_ns: int) -> OptionFigures | None:
         chain = self._of(symbol).chain

@@ -19,6 +19,7 @@ from services.venue_simulator.statistics import MINUTE_NS, Bar
 SLOW_NS = 60 * SECOND_NS  # how long 24 h figures are kept
 QUOTE_NS = 5 * SECOND_NS  # how long the best prices of a sleeping book are kept
 CANDLES_MAX = 5_000
+SLOW_CANDLES_MAX = 1_000
 POINTS = 4  # fair prices looked at inside one candle
 FUNDING_POINTS = 64
 
@@ -88,11 +89,17 @@ class MarketViews:
 
     def candles(self, listing: Listing, from_ns: int, to_ns: int, bar_ns: int) -> list[Candle]:
         """Bars that begin in [from_ns, to_ns]: of trades where there were any, else of the mark."""
-        first = from_ns - from_ns % bar_ns
         last = min(to_ns, self._state.now_ns)
-        first = max(first, last - last % bar_ns - (CANDLES_MAX - 1) * bar_ns)
-        first = max(first, _first_bar(listing.definition.created_ns, bar_ns))
-        return [self._candle(listing, start, bar_ns) for start in range(first, last + 1, bar_ns)]
+        last -= last % bar_ns
+        most = _most_candles(listing, bar_ns)
+        first = max(from_ns, last - (most - 1) * bar_ns, listing.definition.created_ns)
+        first -= first % bar_ns
+        starts = range(first, last + 1, bar_ns)
+        traded = self._traded_bars(listing, first, bar_ns)
+        if len(traded) == len(starts):
+            return [_candle(traded[start]) for start in starts]
+        fair = self._fair_bars(listing, starts, bar_ns)
+        return [_candle(traded.get(bar.start_ns, bar)) for bar in fair]
 
     def funding_history(self, listing: Listing, from_ns: int, to_ns: int) -> list[FundingPoint]:
         """Full hours in [from_ns, to_ns], at most 30 days of them."""
@@ -105,6 +112,7 @@ class MarketViews:
 
     def funding_value(self, listing: Listing, from_ns: int, to_ns: int) -> float:
         """What a position pays over a time, as a fraction of itself."""
+        from_ns = max(from_ns, listing.definition.created_ns)
         span = min(to_ns, self._state.now_ns) - from_ns
         if span <= 0 or listing.kind is not InstrumentKind.PERPETUAL:
             return 0.0
@@ -180,25 +188,44 @@ class MarketViews:
             interest_8h=self._mean_funding(listing, hour),
         )
 
-    def _candle(self, listing: Listing, start: int, bar_ns: int) -> Candle:
-        total: Bar | None = None
-        for bar in listing.statistics.between(start, start + bar_ns):
-            if total is None:
-                total = Bar(start, bar.open)
-            total.merge(bar)
-        if total is None:
-            total = self._fair_bar(listing, start, bar_ns)
-        return Candle(
-            start, total.open, total.high, total.low, total.close, total.volume, total.cost
-        )
+    def _traded_bars(self, listing: Listing, first: int, bar_ns: int) -> dict[int, Bar]:
+        """Bars of trades by their start."""
+        bars: dict[int, Bar] = {}
+        for minute in listing.statistics.between(first, self._state.now_ns + 1):
+            start = minute.start_ns - minute.start_ns % bar_ns
+            if start not in bars:
+                bars[start] = Bar(start, minute.open)
+            bars[start].merge(minute)
+        return bars
 
-    def _fair_bar(self, listing: Listing, start: int, bar_ns: int) -> Bar:
-        end = min(start + bar_ns, self._state.now_ns)
-        fair = self._state.market.fair_price
-        bar = Bar(start, fair(listing.symbol, start))
-        for i in range(1, POINTS + 1):
-            bar.add(fair(listing.symbol, start + (end - start) * i // POINTS), 0.0, 0.0)
-        return bar
+    def _fair_bars(self, listing: Listing, starts: range, bar_ns: int) -> list[Bar]:
+        """Bars of the fair price, looked at some times in each, of options once; none of later."""
+        if not starts:
+            return []
+        points = 1 if listing.is_option else POINTS
+        step = bar_ns // points
+        now_ns = self._state.now_ns
+        times = [min(t, now_ns) for t in range(starts[0], starts[-1] + bar_ns + 1, step)]
+        prices = self._state.market.fair_prices(listing.symbol, times)
+        ticks = [listing.scale.nearest(price) for price in prices]
+        bars = []
+        for i, start in enumerate(starts):
+            bar = Bar(start, ticks[i * points])
+            for price in ticks[i * points + 1 : (i + 1) * points + 1]:
+                bar.add(price, 0.0, 0.0)
+            bars.append(bar)
+        return bars
+
+
+def _most_candles(listing: Listing, bar_ns: int) -> int:
+    """Fewer where every price is worked out by itself."""
+    dated = listing.definition.expiration_ns is not None
+    slow = listing.is_option or (dated and bar_ns > HOUR_NS // 4)
+    return SLOW_CANDLES_MAX if slow else CANDLES_MAX
+
+
+def _candle(bar: Bar) -> Candle:
+    return Candle(bar.start_ns, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.cost)
 
 
 def _extreme(choose: Callable[[list[float]], float], *values: float | None) -> float | None:
@@ -213,7 +240,3 @@ def _change(before: float | None, day: Bar | None, mark: float, option: bool) ->
     if not before:
         return None
     return round((mark / before - 1) * 100, 4)
-
-
-def _first_bar(created_ns: int, bar_ns: int) -> int:
-    return created_ns - created_ns % bar_ns

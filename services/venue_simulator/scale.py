@@ -72,6 +72,12 @@ class Scale:
         tick = ceil(price / self._tick_float - SLACK)
         return tick + -tick % self.step_at(tick)
 
+    def nearest(self, price: float) -> float:
+        """The price of the nearest allowed tick."""
+        low, high = self.floor(price), self.ceil(price)
+        below, above = self.price_float(low), self.price_float(high)
+        return below if price - below <= above - price else above
+
     def whole_lots(self, quantity: float) -> int:
         """Rounded to lots, at least the minimum of an order."""
         return max(self._min_lots, round(quantity * self._lot_d / self._lot_n))

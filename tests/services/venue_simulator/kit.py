@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -118,6 +119,9 @@ class StillMarket:
 
     def fair_price(self, symbol: str, now_ns: int) -> float:
         return self.marks.get(symbol, self.index)
+
+    def fair_prices(self, symbol: str, times_ns: Sequence[int]) -> list[float]:
+        return [self.fair_price(symbol, moment) for moment in times_ns]
 
     def option_figures(self, symbol: str, now_ns: int) -> OptionFigures | None:
         if "CALL" not in symbol and "PUT" not in symbol:

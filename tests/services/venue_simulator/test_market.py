@@ -100,3 +100,12 @@ def test_definitions_are_added_once_and_forgotten_after_expiry():
     with pytest.raises(LocalError, match="BTC-62000-C"):
         market.fair_price("BTC-62000-C", START_NS)
     assert market.fair_price("BTC-PERP", START_NS) > 0
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_many_fair_prices_are_those_of_their_moments(symbol):
+    market, _ = kit.make_market()
+    times = range(START_NS - 3_600 * SECOND_NS, START_NS, 17 * SECOND_NS)
+    one_by_one = [market.fair_price(symbol, moment) for moment in times]
+    assert market.fair_prices(symbol, times) == pytest.approx(one_by_one, rel=1e-3, abs=2e-4)
+    assert market.fair_prices(symbol, []) == []
