@@ -118,7 +118,7 @@ def decode_header(frame: bytes) -> RequestHeader:
     """Raises BadMessage."""
     try:
         header = _header_decoder.decode(frame)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadMessage(f"a command header that does not decode: {error}") from None
     if not NAME.match(header.request_id):
         raise BadMessage("request_id: 1 to 64 characters of A-Z a-z 0-9 . _ : / -")
@@ -129,7 +129,7 @@ def decode_command(payload: bytes) -> m.Command:
     """Raises BadMessage, with a sentence that says which field is wrong."""
     try:
         return _command_decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError, ArithmeticError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
         problem, _, path = str(error).partition(" - at ")
         positions = [int(index) for index in INDEX.findall(path)]
         short = TOO_SHORT.match(problem)

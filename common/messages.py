@@ -408,6 +408,8 @@ class OrderUpdated(Message):
     external: bool = False  # not placed through this engine
     request_id: str = ""
     tag: str = ""
+    trigger_offset: Exact | None = None
+    display_quantity: Exact | None = None
 
 
 class OrderSnapshot(Message):
@@ -642,9 +644,11 @@ class Health(Message):
 
 
 class PlaceOrder(Message):
-    """A new order. price None for MARKET and STOP; trigger_price for STOP and STOP_LIMIT, which
-    the mark price wakes unless trigger says otherwise.
+    """A new order. price for LIMIT, STOP_LIMIT and TAKE_PROFIT_LIMIT alone; trigger_price for
+    STOP, TAKE_PROFIT and their LIMIT kinds, trigger_offset for TRAILING_STOP: the distance from the
+    best price since. The mark price wakes them unless trigger says otherwise.
 
+    display_quantity: how much of it the book shows at a time; None: all.
     post_only alone is refused when it would cross, unless reprice lets the venue move it.
     expires_ns: the engine refuses the command when it reads it later than this (0: after 1 s).
     """
@@ -663,6 +667,8 @@ class PlaceOrder(Message):
     tag: str = ""
     expires_ns: int = 0
     reprice: bool = False
+    trigger_offset: Exact | None = None
+    display_quantity: Exact | None = None
 
 
 class PlaceOrders(Message):

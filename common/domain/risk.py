@@ -30,8 +30,14 @@ from common.messages import (
 
 R = RejectReason
 ZERO = Decimal(0)
-PRICED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-TRIGGERED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+LARGEST = Decimal("1e15")  # of a price or quantity; beyond it exact arithmetic would give out
+TRIGGERED_LIMIT = frozenset({OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
+TRIGGERED_MARKET = frozenset({OrderType.STOP, OrderType.TAKE_PROFIT})
+PRICED = TRIGGERED_LIMIT | {OrderType.LIMIT}
+TRIGGERED = TRIGGERED_LIMIT | TRIGGERED_MARKET
+TRAILING = frozenset({OrderType.TRAILING_STOP})
+WAITING = TRIGGERED | TRAILING
+RESTING = PRICED | {OrderType.MARKET_TO_LIMIT}
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -157,8 +163,9 @@ def _check_quantity(
     order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
 ) -> Refusal | None:
     rules, quantity = instrument.definition, order.quantity
-    if not quantity.is_finite() or quantity <= 0:
-        return Refusal(R.BAD_QUANTITY, "quantity", f"quantity {quantity} must be above 0")
+    if not quantity.is_finite() or not 0 < quantity <= LARGEST:
+        text = f"quantity {quantity} must be above 0 and at most {LARGEST:f}"
+        return Refusal(R.BAD_QUANTITY, "quantity", text)
     if quantity < rules.min_quantity:
         text = f"quantity {quantity} is below the minimum of {rules.min_quantity}"
         return Refusal(R.MIN_QUANTITY, "quantity", text)
@@ -188,19 +195,43 @@ def _check_price(
 def _check_trigger(
     order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
 ) -> Refusal | None:
-    name = order.order_type.value
-    if order.order_type in TRIGGERED:
-        if order.trigger_price is None:
-            return Refusal(R.BAD_PRICE, "trigger_price", f"a {name} order needs a trigger_price")
-        return _check_one_price("trigger_price", order.trigger_price, instrument)
-    if order.trigger_price is not None or order.trigger is not None:
-        return Refusal(R.BAD_REQUEST, "trigger_price", f"a {name} order takes no trigger")
+    name, kind = order.order_type.value, order.order_type
+    wanted = {"trigger_price": kind in TRIGGERED, "trigger_offset": kind in TRAILING}
+    for field, is_wanted in wanted.items():
+        value: Decimal | None = getattr(order, field)
+        if is_wanted and value is None:
+            return Refusal(R.BAD_PRICE, field, f"a {name} order needs a {field}")
+        if value is not None and not is_wanted:
+            return Refusal(R.BAD_REQUEST, field, f"a {name} order takes no {field}")
+        if value is not None and (not value.is_finite() or value <= 0):
+            return Refusal(R.BAD_PRICE, field, f"{field} {value} must be above 0")
+    if order.trigger is not None and kind not in WAITING:
+        return Refusal(R.BAD_REQUEST, "trigger", f"a {name} order takes no trigger")
+    if order.trigger_price is None:
+        return None
+    return _check_one_price("trigger_price", order.trigger_price, instrument)
+
+
+def _check_display(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    shown, field = order.display_quantity, "display_quantity"
+    if shown is None:
+        return None
+    if order.order_type not in RESTING or order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+        return Refusal(R.BAD_REQUEST, field, f"an order that does not rest takes no {field}")
+    if not shown.is_finite() or not 0 < shown <= order.quantity:
+        text = f"{field} {shown} must be above 0 and at most the quantity"
+        return Refusal(R.BAD_QUANTITY, field, text)
+    if not instrument.is_on_lot(shown):
+        text = f"{field} {shown} is not a multiple of {instrument.definition.lot_size}"
+        return Refusal(R.QUANTITY_OFF_LOT, field, text)
     return None
 
 
 def _check_one_price(field: str, price: Decimal, instrument: Instrument) -> Refusal | None:
-    if not price.is_finite() or price <= 0:
-        return Refusal(R.BAD_PRICE, field, f"{field} {price} must be above 0")
+    if not price.is_finite() or not 0 < price <= LARGEST:
+        return Refusal(R.BAD_PRICE, field, f"{field} {price} must be above 0, at most {LARGEST:f}")
     if instrument.is_on_tick(price):
         return None
     below = instrument.round_price(price, Side.BUY)
@@ -286,8 +317,8 @@ def _check_collar(
 ) -> Refusal | None:
     is_option = instrument.definition.kind is InstrumentKind.OPTION
     percent = limits.option_collar_percent if is_option else limits.collar_percent
-    if percent is None or order.order_type is OrderType.STOP:
-        return None  # a STOP has no price of its own until it wakes
+    if percent is None or order.order_type in TRIGGERED_MARKET | TRAILING:
+        return None  # a stop has no price of its own until it wakes
     references = _references(order, state.market, is_option)
     if not references:
         return Refusal(R.NO_MARKET_DATA, "instrument", "no mid, mark or last price to judge by")
@@ -304,7 +335,7 @@ def _check_collar(
 
 def _references(order: PlaceOrder, market: Market, is_option: bool) -> dict[str, Decimal]:
     """The prices an order must be near to, all of them."""
-    if order.order_type is OrderType.STOP_LIMIT and order.trigger_price is not None:
+    if order.order_type in TRIGGERED_LIMIT and order.trigger_price is not None:
         return {"trigger price": order.trigger_price}  # the market will be there when it wakes
     found = {"mid": market.mid, "mark": market.known("mark"), "last": market.known("last")}
     references = {name: price for name, price in found.items() if price is not None}
@@ -344,6 +375,7 @@ RULES: tuple[Rule, ...] = (
     _check_quantity,
     _check_price,
     _check_trigger,
+    _check_display,
     _check_flags,
     _check_mode,
     _check_max_quantity,

@@ -60,6 +60,8 @@ class VenueOrder(msgspec.Struct, frozen=True):
     trigger: TriggerPrice | None = None
     text: str = ""  # why it ended
     parent_venue_order_id: str = ""
+    trigger_offset: Decimal | None = None
+    display_quantity: Decimal | None = None
 
 
 class VenueFill(msgspec.Struct, frozen=True):

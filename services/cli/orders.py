@@ -74,6 +74,13 @@ def place(
     trigger_price: Annotated[
         str | None, typer.Option(callback=_number, metavar="NUMBER", help="Of stop orders.")
     ] = None,
+    trigger_offset: Annotated[
+        str | None, typer.Option(callback=_number, metavar="NUMBER", help="Of a trailing_stop.")
+    ] = None,
+    display: Annotated[
+        str | None,
+        typer.Option(callback=_number, metavar="NUMBER", help="Show only so much in the book."),
+    ] = None,
     trigger: Annotated[m.TriggerPrice | None, Insensitive] = None,
     account: Annotated[str | None, typer.Option(help="Where a venue has several.")] = None,
     tag: Annotated[str | None, typer.Option(help="Comes back in every event.")] = None,
@@ -84,13 +91,15 @@ def place(
         "instrument": instrument,
         "side": side.value,
         "quantity": quantity,
-        "type": _order_type(order_type, price, trigger_price).value,
+        "type": _order_type(order_type, price, trigger_price, trigger_offset).value,
         "price": price,
         "time_in_force": tif.value,
         "post_only": post_only or None,
         "reprice": reprice or None,
         "reduce_only": reduce_only or None,
         "trigger_price": trigger_price,
+        "trigger_offset": trigger_offset,
+        "display_quantity": display,
         "trigger": trigger.value if trigger else None,
         "account": account,
         "tag": tag,
@@ -100,8 +109,13 @@ def place(
 
 
 def _order_type(
-    named: m.OrderType | None, price: str | None, trigger_price: str | None
+    named: m.OrderType | None,
+    price: str | None,
+    trigger_price: str | None,
+    trigger_offset: str | None,
 ) -> m.OrderType:
+    if named is None and trigger_offset is not None:
+        return m.OrderType.TRAILING_STOP
     if named is None and price is None and trigger_price is None:
         raise UsageError("give a --price, or --type market", "price")
     if named is not None:

@@ -68,7 +68,7 @@ ORDER_ID = Field("client_order_id", "The desk's id of the order.", required=True
 REQUEST_ID = Field(
     "request_id", "Yours: the same request_id again gets the first answer again. Made if missing."
 )
-PRICE = Field("price", "Limit price; needed for LIMIT and STOP_LIMIT.", "number", example="50000.5")
+PRICE = Field("price", "Limit price; of LIMIT kinds alone.", "number", example="50000.5")
 KIND = Field("kind", "Only this kind.", words=_words(m.InstrumentKind))
 PLACE = [
     INSTRUMENT,
@@ -80,8 +80,10 @@ PLACE = [
     Field("post_only", "Refuse the order if it would trade at once.", "flag"),
     Field("reprice", "With post_only: let the venue move the price instead.", "flag"),
     Field("reduce_only", "Only make a position smaller.", "flag"),
-    Field("trigger_price", "Needed for STOP and STOP_LIMIT.", "number"),
+    Field("trigger_price", "Needed for STOP, TAKE_PROFIT and their LIMIT kinds.", "number"),
+    Field("trigger_offset", "Of a TRAILING_STOP: distance from the best price since.", "number"),
     Field("trigger", "Which price triggers; MARK if left out.", words=_words(m.TriggerPrice)),
+    Field("display_quantity", "How much of it the book shows at a time.", "number"),
     Field("account", "The venue's first account if left out."),
     Field("tag", "A label of yours that comes back in every event."),
     REQUEST_ID,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from common import messages as m
 from common.codec import NAME
+from common.domain.risk import PRICED, TRAILING, TRIGGERED, WAITING
 from services.gateway.accounts import Account
 from services.gateway.calls import Answer, Ask, Caller, Question, Result, Row
 from services.gateway.keys import Key
@@ -16,9 +17,6 @@ from services.gateway.params import Params
 from services.gateway.reading import Reading, not_answering, target
 from services.gateway.rows import order_answer, row
 from services.gateway.rpc import CallError
-
-PRICED = (m.OrderType.LIMIT, m.OrderType.STOP_LIMIT)
-TRIGGERED = (m.OrderType.STOP, m.OrderType.STOP_LIMIT)
 
 
 class Trading:
@@ -166,8 +164,9 @@ def place_command(params: Params, instrument: str, owner: str) -> m.PlaceOrder:
     order_type = params.word("type", m.OrderType) or m.OrderType.LIMIT
     price = _price(params, "price", order_type in PRICED, order_type)
     trigger_price = _price(params, "trigger_price", order_type in TRIGGERED, order_type)
+    trigger_offset = _price(params, "trigger_offset", order_type in TRAILING, order_type)
     trigger = params.word("trigger", m.TriggerPrice)
-    if trigger is not None and order_type not in TRIGGERED:
+    if trigger is not None and order_type not in WAITING:
         raise CallError("BAD_PARAMETER", f"a {order_type} order has no trigger", "trigger")
     quantity = params.required_number("quantity")
     _check_quantity(quantity)
@@ -181,11 +180,13 @@ def place_command(params: Params, instrument: str, owner: str) -> m.PlaceOrder:
         post_only=params.flag("post_only"),
         reduce_only=params.flag("reduce_only"),
         trigger_price=trigger_price,
-        trigger=trigger or (m.TriggerPrice.MARK if order_type in TRIGGERED else None),
+        trigger=trigger or (m.TriggerPrice.MARK if order_type in WAITING else None),
         owner=owner,
         tag=params.name("tag"),
         expires_ns=params.integer("expires_ns", 0, 0, 2**63 - 1),
         reprice=params.flag("reprice"),
+        trigger_offset=trigger_offset,
+        display_quantity=params.number("display_quantity"),
     )
 
 

@@ -162,6 +162,8 @@ class Placing:
                 trigger=_trigger(command),
                 request_id=item.request.request_id,
                 tag=command.tag,
+                trigger_offset=command.trigger_offset,
+                display_quantity=command.display_quantity,
             )
         )
 
@@ -249,18 +251,21 @@ class Placing:
 
 def _trigger(command: m.PlaceOrder) -> m.TriggerPrice | None:
     """A stop that does not say what wakes it waits for the mark price."""
-    if command.trigger is None and command.trigger_price is not None:
+    if command.trigger is None and command.order_type in risk.WAITING:
         return m.TriggerPrice.MARK
     return command.trigger
 
 
 def _as_place(state: m.OrderUpdated, command: m.ModifyOrder) -> m.PlaceOrder:
     """The order as it would be after the modify, for the checks."""
+    kind = state.order_type
+    if kind is m.OrderType.MARKET_TO_LIMIT:  # since it rests
+        kind = m.OrderType.LIMIT
     return m.PlaceOrder(
         instrument=state.instrument,
         side=state.side,
         quantity=command.quantity or state.quantity,
-        order_type=state.order_type,
+        order_type=kind,
         price=command.price if command.price is not None else state.price,
         time_in_force=state.time_in_force,
         post_only=state.post_only if command.post_only is None else command.post_only,
@@ -269,6 +274,8 @@ def _as_place(state: m.OrderUpdated, command: m.ModifyOrder) -> m.PlaceOrder:
             command.trigger_price if command.trigger_price is not None else state.trigger_price
         ),
         trigger=state.trigger,
+        trigger_offset=state.trigger_offset,
+        display_quantity=state.display_quantity,
     )
 
 

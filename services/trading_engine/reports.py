@@ -141,6 +141,8 @@ class Reports:
                 reduce_only=seen.reduce_only,
                 trigger_price=seen.trigger_price,
                 trigger=seen.trigger,
+                trigger_offset=seen.trigger_offset,
+                display_quantity=seen.display_quantity,
                 external=True,
                 tag=seen.label if NAME.match(seen.label) else "",
             )

@@ -43,13 +43,13 @@ ENDED_BY_CALENDAR = "settlement"  # cancel_reason of a day order and of an expir
 ORDER_TYPES = {
     "limit": OrderType.LIMIT,
     "market": OrderType.MARKET,
-    "market_limit": OrderType.LIMIT,
+    "market_limit": OrderType.MARKET_TO_LIMIT,
     "liquidation": OrderType.MARKET,
     "stop_market": OrderType.STOP,
     "stop_limit": OrderType.STOP_LIMIT,
-    "take_market": OrderType.STOP,
-    "take_limit": OrderType.STOP_LIMIT,
-    "trailing_stop": OrderType.STOP,
+    "take_market": OrderType.TAKE_PROFIT,
+    "take_limit": OrderType.TAKE_PROFIT_LIMIT,
+    "trailing_stop": OrderType.TRAILING_STOP,
 }
 TIMES_IN_FORCE = {
     "good_til_cancelled": TimeInForce.GTC,
@@ -57,6 +57,14 @@ TIMES_IN_FORCE = {
     "immediate_or_cancel": TimeInForce.IOC,
     "fill_or_kill": TimeInForce.FOK,
 }
+WITH_PRICE = frozenset(
+    {
+        OrderType.LIMIT,
+        OrderType.MARKET_TO_LIMIT,
+        OrderType.STOP_LIMIT,
+        OrderType.TAKE_PROFIT_LIMIT,
+    }
+)
 TRIGGERS = {
     "mark_price": TriggerPrice.MARK,
     "index_price": TriggerPrice.INDEX,
@@ -87,6 +95,8 @@ class _Order(msgspec.Struct, gc=False):
     cancel_reason: str = ""
     reject_reason: str = ""
     trigger_order_id: str = ""
+    trigger_offset: Decimal | None = None
+    refresh_amount: Decimal | None = None
 
 
 class _Trade(msgspec.Struct, gc=False):
@@ -187,10 +197,14 @@ def _order(order: _Order) -> VenueOrder:
     if state is VenueOrderState.CANCELED and order.cancel_reason == ENDED_BY_CALENDAR:
         state = VenueOrderState.EXPIRED
     kind = _order_type(order)
-    has_price = kind in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+    has_price = kind in WITH_PRICE
     optional: dict[str, Any] = {}
     if order.trigger_price is not None:
         optional["trigger_price"] = plain(order.trigger_price)
+    if order.trigger_offset is not None:
+        optional["trigger_offset"] = plain(order.trigger_offset)
+    if order.refresh_amount is not None:
+        optional["display_quantity"] = plain(order.refresh_amount)
     if order.trigger:
         optional["trigger"] = _word(TRIGGERS, order.trigger, "trigger")
     return VenueOrder(

@@ -46,6 +46,10 @@ ORDER_TYPES = {
     OrderType.MARKET: "market",
     OrderType.STOP: "stop_market",
     OrderType.STOP_LIMIT: "stop_limit",
+    OrderType.TAKE_PROFIT: "take_market",
+    OrderType.TAKE_PROFIT_LIMIT: "take_limit",
+    OrderType.TRAILING_STOP: "trailing_stop",
+    OrderType.MARKET_TO_LIMIT: "market_limit",
 }
 TIMES_IN_FORCE = {
     TimeInForce.GTC: "good_til_cancelled",
@@ -119,10 +123,9 @@ class OrderEntry:
             params["time_in_force"] = TIMES_IN_FORCE[order.time_in_force]
         if order.trigger_price is not None:
             params["trigger_price"] = order.trigger_price
+        if order.trigger_price is not None or order.trigger_offset is not None:
             params["trigger"] = TRIGGERS[order.trigger or TriggerPrice.MARK]
-        if order.reduce_only:
-            params["reduce_only"] = True
-        params |= _post_only(order.post_only, not reprice)
+        params |= _extras(order) | _post_only(order.post_only, not reprice)
         return self._request(f"private/{order.side.value.lower()}", params, "placed", context)
 
     def modify(
@@ -138,8 +141,7 @@ class OrderEntry:
             value = getattr(wanted, name) or getattr(order, name)
             if value is not None:
                 params[name] = value
-        if order.reduce_only:
-            params["reduce_only"] = True
+        params |= _extras(order)
         post_only = order.post_only if wanted.post_only is None else wanted.post_only
         params |= _post_only(post_only, True)
         return self._request("private/edit", params, "placed", context)
@@ -279,6 +281,18 @@ class OrderEntry:
         return entry.VenueCall(
             method, self._session.request(method, params, _Asked(shape, context))
         )
+
+
+def _extras(order: OrderUpdated) -> dict[str, Any]:
+    """What an edit must repeat too."""
+    params: dict[str, Any] = {}
+    if order.reduce_only:
+        params["reduce_only"] = True
+    if order.trigger_offset is not None:
+        params["trigger_offset"] = order.trigger_offset
+    if order.display_quantity is not None:
+        params["display_amount"] = order.display_quantity
+    return params
 
 
 def _post_only(post_only: bool, reject: bool) -> dict[str, bool]:

@@ -58,6 +58,9 @@ def test_a_market_order_has_no_price(run: Any, gateway: Any) -> None:
         (["--trigger-price", "49000"], "STOP"),
         (["--trigger-price", "49000", "--price", "48990"], "STOP_LIMIT"),
         (["--price", "1"], "LIMIT"),
+        (["--trigger-offset", "100"], "TRAILING_STOP"),
+        (["--trigger-price", "49000", "--type", "take_profit"], "TAKE_PROFIT"),
+        (["--type", "market_to_limit"], "MARKET_TO_LIMIT"),
     ],
 )
 def test_the_type_follows_from_the_prices(

@@ -72,6 +72,8 @@ FRAMES = [
     (request("order.place", LIMIT | {"type": "stop_limit"}), -32602, "trigger_price"),
     (request("order.place", LIMIT | {"trigger": "mark"}), -32602, "trigger"),
     (request("order.place", LIMIT | {"type": "peg"}), -32602, "type"),
+    (request("order.place", LIMIT | {"trigger_offset": 1}), -32602, "trigger_offset"),
+    (request("order.place", LIMIT | {"display_quantity": "x"}), -32602, "display_quantity"),
     (request("order.place", LIMIT | {"time_in_force": "gtx"}), -32602, "time_in_force"),
     (request("order.place", LIMIT | {"post_only": "often"}), -32602, "post_only"),
     (request("order.place", LIMIT | {"pricee": 1}), -32602, "pricee"),

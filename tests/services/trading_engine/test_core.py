@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -151,6 +152,31 @@ def test_stop_orders_wait_at_the_venue(bench: Bench):
     assert (stop.status, stop.price) == (S.NEW, None)
     assert stop.trigger is m.TriggerPrice.MARK
     assert bench.twin.calls("private/buy")[0]["trigger"] == "mark_price"
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        (
+            {"order_type": m.OrderType.TAKE_PROFIT, "trigger_price": D("60000")},
+            {"type": "take_market", "trigger": "mark_price", "trigger_price": 60000},
+        ),
+        (
+            {"order_type": m.OrderType.TRAILING_STOP, "trigger_offset": D("100")},
+            {"type": "trailing_stop", "trigger": "mark_price", "trigger_offset": 100},
+        ),
+        ({"order_type": m.OrderType.MARKET_TO_LIMIT}, {"type": "market_limit"}),
+        ({"price": "49000", "display_quantity": D("50")}, {"type": "limit", "display_amount": 50}),
+    ],
+)
+def test_order_types_in_the_words_of_the_venue(
+    bench: Bench, asked: dict[str, Any], sent: dict[str, Any]
+):
+    order = bench.placed(**{"price": None} | asked)
+    params = bench.twin.calls("private/buy")[0]
+    assert {name: params[name] for name in sent} == sent
+    assert order.trigger_offset == asked.get("trigger_offset")
+    assert order.display_quantity == asked.get("display_quantity")
 
 
 # --- exactly once ------------------------------------------------------------------------------
