@@ -21,6 +21,7 @@ from services.cli.settings import (
 from services.cli.supervisor import Supervisor
 
 UP_TIMEOUT_S = 60.0
+STRATEGIES_TIMEOUT_S = 5.0
 PATIENCE_S = 5.0  # with a process that supervisord keeps restarting
 
 
@@ -65,8 +66,21 @@ def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool
         wanted = processes(config)
         supervisor.start(supervisor.render(wanted, path, level))
         write_record(settings.run_dir, record)
-    wait_until_ready(processes(config), supervisor, say)
+    wanted = processes(config)
+    wait_until_ready([p for p in wanted if not p.strategy], supervisor, say)
+    _tell_strategies([p for p in wanted if p.strategy], supervisor, say)
     return config, not running
+
+
+def _tell_strategies(
+    wanted: list[Process], supervisor: Supervisor, say: Callable[[str], None]
+) -> None:
+    """A strategy that does not start is told and holds nothing up: the desk is well without it."""
+    if wanted:
+        try:
+            wait_until_ready(wanted, supervisor, say, STRATEGIES_TIMEOUT_S)
+        except CliError as error:
+            say(error.text)
 
 
 def _refuse_other_desk(settings: Settings, path: Path) -> None:

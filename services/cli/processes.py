@@ -15,6 +15,7 @@ PRIORITIES = {
     "trading_engine": 300,
     "market_data": 400,
     "gateway": 500,
+    "strategy_host": 600,
 }
 
 
@@ -29,6 +30,7 @@ class Process:
     account: str = ""
     sockets: dict[str, str] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
+    strategy: str = ""
 
     @property
     def priority(self) -> int:
@@ -41,7 +43,8 @@ class Process:
 
 def processes(config: DeskConfig) -> list[Process]:
     """All processes of the desk, in the order in which they start."""
-    found = [*_simulators(config), *_venues(config), _gateway(config), *_recorder(config)]
+    found = [*_simulators(config), *_venues(config), _gateway(config)]
+    found += [*_recorder(config), *_strategies(config)]
     return sorted(found, key=lambda process: process.priority)
 
 
@@ -97,6 +100,17 @@ def _recorder(config: DeskConfig) -> list[Process]:
     beat = "health.recorder"
     made = Process("recorder", "recorder", beat, sockets={beat: "XPUB"})
     return [] if config.recorder is None else [made]
+
+
+def _strategies(config: DeskConfig) -> list[Process]:
+    return [strategy_host(strategy.name) for strategy in config.strategies]
+
+
+def strategy_host(name: str) -> Process:
+    beat = f"health.strategy_host.{name}"
+    sockets = {beat: "XPUB", f"strategies.{name}": "ROUTER"}
+    process = f"strategy_host.{name}"
+    return Process(process, "strategy_host", beat, strategy=name, sockets=sockets)
 
 
 def gateway_url(config: DeskConfig) -> str:

@@ -142,6 +142,8 @@ def _command(process: Process, config_path: Path, run_dir: Path, log_level: str)
         command += ["--venue", process.venue]
     if process.account:
         command += ["--account", process.account]
+    if process.strategy:
+        command += ["--name", process.strategy]
     return [*command, "--log-level", log_level]
 
 
