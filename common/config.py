@@ -272,12 +272,23 @@ def _check(config: DeskConfig, source: str) -> None:
                 raise ConfigError(source, key, "engine_number must be unique and from 0 to 255")
             if account.on_disconnect not in ("cancel", "leave"):
                 raise ConfigError(source, key, "on_disconnect is 'cancel' or 'leave'")
+            _check_rates(account, source, f"{key}.{account.name}")
             names.add(account.name)
             engines.add(account.engine_number)
     ports = [config.gateway.port, *(simulator.port for simulator in config.simulators)]
     if len(set(ports)) != len(ports):
         raise ConfigError(source, "port", "two processes would use one port")
+    if not all(0 < port < 65536 for port in ports):
+        raise ConfigError(source, "port", "a port is from 1 to 65535")
     _check_strategies(config, source)
+
+
+def _check_rates(account: AccountConfig, source: str, key: str) -> None:
+    for name in ("rate_per_second", "rate_burst", "query_rate_per_second", "query_burst"):
+        if not getattr(account, name) > 0:
+            raise ConfigError(source, f"{key}.{name}", "must be above 0")
+    if not 0 < account.budget_share <= 1:
+        raise ConfigError(source, f"{key}.budget_share", "must be above 0 and at most 1")
 
 
 def _check_strategies(config: DeskConfig, source: str) -> None:

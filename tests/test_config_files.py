@@ -8,7 +8,7 @@ import pytest
 
 from common import config as configuration
 from common.errors import ConfigError
-from services.cli.lifecycle import check_secrets
+from services.cli.lifecycle import check_limits, check_secrets
 
 DIRECTORY = Path(__file__).parents[1] / "config"
 FILES = sorted(DIRECTORY.glob("*.yaml"))
@@ -76,3 +76,28 @@ def test_a_broken_configuration_names_file_and_key(tmp_path: Path, text: str, na
         configuration.load(path)
     assert str(path) in str(raised.value)
     assert named in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("port: 8700", "port: 99999", "a port is from 1 to 65535"),
+        ("port: 8700", "port: 8710", "two processes would use one port"),
+        ("engine_number: 1", "engine_number: 999", "engine_number"),
+        ("engine_number: 1", "rate_burst: 0", "main.rate_burst: must be above 0"),
+        ("engine_number: 1", "budget_share: 1.5", "main.budget_share"),
+        ("price_collar_percent: 50", "price_collar_percent: -1", "limits: price_collar_percent"),
+        ('max_notional: "5000000"', "max_notional: much", "limits: max_notional"),
+        ('perpetual: "1000000"', "perpetual: x", "limits: max_quantity.perpetual"),
+    ],
+)
+def test_a_number_that_cannot_be_used_is_named_before_anything_starts(
+    tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    text = (DIRECTORY / "demo.yaml").read_text()
+    path = tmp_path / "desk.yaml"
+    path.write_text(text.replace(old, new))
+    assert old in text
+    with pytest.raises(ConfigError) as caught:
+        check_limits(configuration.load(path), path)
+    assert str(path) in str(caught.value) and problem in str(caught.value)

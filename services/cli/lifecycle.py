@@ -8,6 +8,7 @@ from pathlib import Path
 
 from common import config as configuration
 from common.config import DeskConfig
+from common.domain.risk import Limits
 from common.errors import ConfigError
 from services.cli.health import Beats
 from services.cli.processes import Process, processes
@@ -42,6 +43,17 @@ def check_secrets(config: DeskConfig, source: Path) -> None:
                 raise ConfigError(where, "credentials", "an account needs credentials")
 
 
+def check_limits(config: DeskConfig, source: Path) -> None:
+    """The limits of every account can be used.
+
+    Raises:
+        ConfigError: names the limit.
+    """
+    for name, venue in config.venues.items():
+        for account in venue.accounts:
+            Limits.of(account.limits, f"{source}: venues.{name}.accounts.{account.name}.limits")
+
+
 def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool]:
     """Start what the configuration lists and wait until all of it is ready.
 
@@ -55,6 +67,7 @@ def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool
     path = settings.effective_config_path()
     config = configuration.load(path)
     check_secrets(config, path)
+    check_limits(config, path)
     settings.run_dir.create()
     supervisor = Supervisor(settings.run_dir)
     running = supervisor.pid() is not None
