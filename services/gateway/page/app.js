@@ -44,7 +44,7 @@ const draw = batched(() => {
   if (!current) return;
   drawHead();
   view.draw();
-  ticket.market(book.best(), ticker);
+  ticket.market(book.best(), tables.positionIn(current.instrument));
 });
 const drawTrades = batched(() => {
   const box = $("trades");

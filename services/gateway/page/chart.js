@@ -163,7 +163,7 @@ export class DepthChart {
     const asks = book.side("asks", 200, 1e-9);
     if (!bids.length || !asks.length || width < 60) return;
     const mid = (bids[0][0] + asks[0][0]) / 2;
-    const reach = 1.2 * Math.max(bulk(bids, mid), bulk(asks, mid)) || 1;
+    const reach = Math.min(Math.abs(mid), 1.2 * Math.max(bulk(bids, mid), bulk(asks, mid))) || 1;
     const near = (rows) => rows.filter(([price]) => Math.abs(price - mid) <= reach * 1.0001);
     const most = Math.max(near(bids).at(-1)?.[2] || 1, near(asks).at(-1)?.[2] || 1) * 1.1;
     const x = (price) => width / 2 + ((price - mid) / reach) * (width / 2);

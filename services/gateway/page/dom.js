@@ -42,3 +42,34 @@ export function toast(text, kind = "") {
   while (box.children.length > 4) box.firstChild.remove();
   setTimeout(() => node.remove(), 4000);
 }
+
+const signature = (cell) => (cell instanceof Node ? `${cell.className} ${cell.textContent}` : String(cell));
+
+function fillCell(td, cell) {
+  const now = signature(cell);
+  if (td.dataset.shown === now) return;
+  td.dataset.shown = now;
+  td.replaceChildren(cell);
+}
+
+// Shows rows of {id, cells} in a table. A row keeps its nodes while its id is there and a cell
+// while it reads the same, so that a button stays under the pointer between press and release.
+// The row with the id `frozen` is left alone.
+export function showRows(box, name, heads, rows, frozen = null) {
+  let table = box.querySelector("table");
+  if (!table || table.className !== name) {
+    const head = make("tr", {}, ...heads.map((text) => make("th", {}, text)));
+    table = make("table", { class: name }, make("thead", {}, head), make("tbody"));
+    box.replaceChildren(table);
+  }
+  const body = table.tBodies[0];
+  const known = new Map([...body.rows].map((row) => [row.dataset.id, row]));
+  const wanted = rows.map(({ id, cells }) => {
+    const row = known.get(String(id)) ?? make("tr", {}, ...cells.map(() => make("td")));
+    row.dataset.id = id;
+    if (String(id) !== frozen) cells.forEach((cell, index) => fillCell(row.cells[index], cell ?? "–"));
+    return row;
+  });
+  const same = wanted.length === body.rows.length && wanted.every((row, index) => row === body.rows[index]);
+  if (!same) body.replaceChildren(...wanted);
+}

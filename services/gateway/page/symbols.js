@@ -73,6 +73,7 @@ export class Symbols {
         RANK[a.kind] - RANK[b.kind] ||
         coinRank(a) - coinRank(b) ||
         a.base.localeCompare(b.base) ||
+        a.contract_type.localeCompare(b.contract_type) ||
         (a.expiration_ns || 0) - (b.expiration_ns || 0) ||
         Number(a.strike || 0) - Number(b.strike || 0) ||
         a.symbol.localeCompare(b.symbol),
@@ -113,8 +114,8 @@ export class Symbols {
       row.style.transform = `translateY(${index * ROW_PX}px)`;
       row.setAttribute("aria-selected", String(item.instrument === this.current));
       if (index === this.cursor) row.classList.add("cursor");
-      const label = item.kind === "option" ? item.option_type : item.kind === "perpetual" ? "perp" : item.kind;
-      row.append(make("small", {}, this.venues > 1 ? `${item.venue} · ${label}` : label));
+      const label = { perpetual: "perp", option: "" }[item.kind] ?? item.kind; // -C and -P say it
+      row.append(make("small", {}, [this.venues > 1 ? item.venue : "", label].filter(Boolean).join(" · ")));
       return row;
     });
     this.sheet.replaceChildren(...rows);

@@ -1,6 +1,6 @@
 // The tables below: orders with modify and cancel, fills, positions, balances, processes.
 
-import { $, batched, make, setText } from "./dom.js";
+import { $, batched, make, setText, showRows } from "./dom.js";
 import { clock, number, plain, sign } from "./format.js";
 
 const OPEN = new Set(["PENDING_NEW", "NEW", "PARTIALLY_FILLED", "PENDING_CANCEL", "PENDING_REPLACE"]);
@@ -84,6 +84,10 @@ export class Tables {
     return [...this.positions.values()].filter((position) => Number(position.quantity) !== 0);
   }
 
+  positionIn(instrument) {
+    return this.held().find((position) => position.instrument === instrument) || null;
+  }
+
   takeOrders(data) {
     if (data.type === "snapshot") {
       this.orders = new Map(data.orders.map((order) => [order.client_order_id, order]));
@@ -133,32 +137,18 @@ export class Tables {
       tab.node.tabIndex = name === this.tab ? 0 : -1;
     }
     this.cancelAll.hidden = this.tab !== "orders" || !this.open().length;
-    if (this.editing) return; // do not take away the field somebody types in
     const { heads, rows, empty } = this.tabs[this.tab].rows();
     const box = $("table");
-    if (!rows.length) {
-      box.replaceChildren(make("p", { class: "empty" }, empty));
-      return;
-    }
-    const head = make("tr", {}, ...heads.map((text) => make("th", {}, text)));
-    const body = rows.map(({ cells, id }) => {
-      const row = make("tr", {}, ...cells.map((cell) => make("td", {}, cell ?? "–")));
-      if (id) row.dataset.id = id;
-      return row;
-    });
-    const focused = box.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    box.replaceChildren(make("table", { class: this.tab }, make("thead", {}, head), make("tbody", {}, ...body)));
-    if (focused) box.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+    if (rows.length) showRows(box, this.tab, heads, rows, this.editing);
+    else box.replaceChildren(make("p", { class: "empty" }, empty));
   }
 
   link(instrument) {
     return make("button", { type: "button", class: "link", title: instrument, onclick: () => this.onopen(instrument) }, symbol(instrument));
   }
 
-  action(text, key, act, kind = "") {
-    const node = make("button", { type: "button", class: "button small " + kind, onclick: act }, text);
-    node.dataset.key = key;
-    return node;
+  action(text, act, kind = "") {
+    return make("button", { type: "button", class: "button small " + kind, onclick: act }, text);
   }
 
   orderRows() {
@@ -177,8 +167,8 @@ export class Tables {
         this.forceOf(order),
         make("span", { class: order.in_doubt_since_ns ? "doubt" : "" }, order.in_doubt_since_ns ? "in doubt" : words(order.status)),
         make("span", { class: "actions" },
-          this.action("Modify", "m" + order.client_order_id, (event) => this.edit(order, event.target.closest("tr"))),
-          this.action("Cancel", "c" + order.client_order_id, () => this.cancel(order)),
+          this.action("Modify", (event) => this.edit(order.client_order_id, event.target.closest("tr"))),
+          this.action("Cancel", () => this.run("order.cancel", { client_order_id: order.client_order_id })),
         ),
       ],
     }));
@@ -199,14 +189,16 @@ export class Tables {
     return flags.join(" · ");
   }
 
-  edit(order, row) {
-    if (this.editing) return;
-    this.editing = order.client_order_id;
+  edit(id, row) {
+    const order = this.orders.get(id);
+    if (this.editing || !order) return;
+    this.editing = id;
     const price = make("input", { value: order.price ?? "", inputMode: "decimal", "aria-label": "New price" });
     const quantity = make("input", { value: order.quantity, inputMode: "decimal", "aria-label": "New quantity" });
     price.disabled = order.price === null;
     const done = () => {
       this.editing = null;
+      for (const cell of row.cells) delete cell.dataset.shown;
       this.drawNow();
     };
     const save = async () => {
@@ -224,13 +216,9 @@ export class Tables {
     for (const input of [price, quantity]) input.addEventListener("keydown", keys);
     row.cells[4].replaceChildren(price);
     row.cells[5].replaceChildren(quantity);
-    row.cells[9].replaceChildren(make("span", { class: "actions" }, this.action("Save", "save", save, "primary"), this.action("Back", "back", done)));
+    row.cells[9].replaceChildren(make("span", { class: "actions" }, this.action("Save", save, "primary"), this.action("Back", done)));
     (price.disabled ? quantity : price).select();
     (price.disabled ? quantity : price).focus();
-  }
-
-  cancel(order) {
-    return this.run("order.cancel", { client_order_id: order.client_order_id });
   }
 
   askCancelAll() {
@@ -260,6 +248,7 @@ export class Tables {
   positionRows() {
     const heads = ["Instrument", "Quantity", "Entry", "Mark", "Unrealised", "Realised", "Delta", "Margin", "Liquidation", ""];
     const rows = this.held().map((item) => ({
+      id: item.account + item.instrument,
       cells: [
         this.link(item.instrument),
         signed(item.quantity),
@@ -270,7 +259,7 @@ export class Tables {
         plain(item.delta, 4),
         plain(item.initial_margin, 6),
         plain(item.liquidation_price, 2),
-        this.action("Close", "p" + item.instrument, () => this.onclose(item)),
+        this.action("Close", () => this.onclose(this.positions.get(item.account + item.instrument))),
       ],
     }));
     return { heads, rows, empty: this.desk.key ? "No positions." : "Log in to see positions." };
@@ -285,6 +274,7 @@ export class Tables {
   fillRows() {
     const heads = ["Time", "Instrument", "Side", "Price", "Quantity", "Fee", "Liquidity", "Execution"];
     const rows = this.fills.map((fill) => ({
+      id: fill.exec_id,
       cells: [
         clock(fill.filled_ns),
         this.link(fill.instrument),
@@ -302,6 +292,7 @@ export class Tables {
   balanceRows() {
     const heads = ["Account", "Currency", "Equity", "Balance", "Available", "Initial margin", "Maintenance", "Unrealised", "Session"];
     const rows = [...this.balances.values()].map((item) => ({
+      id: item.venue + item.account + item.currency,
       cells: [
         `${item.venue}.${item.account}`,
         item.currency,
@@ -322,6 +313,7 @@ export class Tables {
     const rows = [...this.processes.values()].map((row) => {
       const links = Object.entries(row.links || {});
       return {
+        id: row.name,
         cells: [
           make("i", { class: "dot " + (row.healthy ? "good" : "bad") }),
           row.name,

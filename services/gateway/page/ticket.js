@@ -13,8 +13,7 @@ export class Ticket {
     this.form = $("ticket");
     this.instrument = null;
     this.best = { bid: null, ask: null };
-    this.mark = null;
-    this.index = null;
+    this.position = null;
     this.isLoggedIn = false;
     this.form.addEventListener("input", () => this.draw());
     this.form.addEventListener("submit", (event) => {
@@ -65,12 +64,10 @@ export class Ticket {
     this.draw();
   }
 
-  market(best, ticker) {
+  // What the sum is made of: best prices, and the position in this instrument if there is one.
+  market(best, position) {
     this.best = best;
-    if (ticker) {
-      this.mark = ticker.mark_price;
-      this.index = ticker.index_price;
-    }
+    this.position = position;
     this.drawSum();
   }
 
@@ -127,7 +124,13 @@ export class Ticket {
     } else {
       rows.push(["Tick", item.tick_size], ["Smallest", `${item.min_quantity}`]);
     }
+    if (this.position) {
+      const unit = $("quantity-unit").textContent;
+      rows.push(["Position", `${plain(this.position.quantity, 4)} ${unit}`]);
+      rows.push(["Entry", plain(this.position.average_price, 4)]);
+    }
     const sum = $("sum");
+    while (sum.children.length > rows.length) sum.lastChild.remove();
     rows.forEach(([term, text], index) => {
       const line = sum.children[index] || sum.appendChild(make("div", {}, make("dt"), make("dd")));
       setText(line.children[0], term);
