@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Iterable
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 _secrets: set[str] = set()
+# What is issued while we run cannot be known beforehand: tokens and signatures, by their names in
+# JSON (also when it is quoted once more) and in queries.
+_NAMES = "access_token|refresh_token|client_secret|secret|signature"
+_NAMED = re.compile(rf'((?:{_NAMES})(?:\\*"\s*:\s*\\*"|=))[^"\\&\s]+')
 
 
 def hide(values: Iterable[str]) -> None:
@@ -31,7 +36,7 @@ def redact(text: str) -> str:
     for secret in _secrets:
         if secret in text:
             text = text.replace(secret, "***")
-    return text
+    return _NAMED.sub(r"\1***", text)
 
 
 def _as_json(record: Record) -> str:

@@ -26,6 +26,19 @@ def test_lines_are_json_with_fields_and_without_secrets(tmp_path: Path, capsys) 
     assert second["level"] == "DEBUG"
 
 
+def test_tokens_and_signatures_of_frames_are_not_logged(tmp_path: Path, capsys) -> None:
+    logs.set_up("a_process", "TRACE", tmp_path)
+    answer = {"result": {"access_token": "1.canary", "refresh_token": "2.canary", "expires_in": 9}}
+    logger.trace("< {}", json.dumps(answer))
+    logger.trace("> {}", json.dumps({"signature": "canary", "label": "42"}, separators=(",", ":")))
+    logger.trace("> {}", "/auth?client_secret=canary&grant=1")
+    logger.remove()
+    written, shown = (tmp_path / "a_process.jsonl").read_text(), capsys.readouterr().err
+    assert "canary" not in written + shown
+    for kept in ("expires_in", "42", "grant=1"):
+        assert kept in written and kept in shown
+
+
 def test_an_exception_is_logged_without_its_secrets(tmp_path: Path, capsys) -> None:
     logs.hide(["canary-secret-2"])
     logs.set_up("a_process", "INFO", tmp_path)
