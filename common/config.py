@@ -63,7 +63,7 @@ class LimitsConfig(Config):
     """Pre-trade limits of one account; what is not named has no limit in this release.
 
     max_notional is in USD for inverse instruments and in the quote currency for the others.
-    price_collar_percent: how far a limit price may be from mid, mark or last, on the bad side.
+    price_collar_percent: how far a price may be from each of mid, mark and last, either way.
     """
 
     max_quantity: dict[str, str] = {}  # by instrument or kind, in the instrument's unit
