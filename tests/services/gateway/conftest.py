@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -49,6 +50,7 @@ class Gateway:
         self.desk, self.port, self.pid = desk, port, pid
         self.url = f"http://127.0.0.1:{port}"
         self.websocket_url = f"ws://127.0.0.1:{port}/ws"
+        self.context: ssl.SSLContext | None = None
 
 
 @contextmanager
@@ -62,6 +64,10 @@ def running(directory: Path, options: int = 200, **gateway: object) -> Iterator[
     )
     try:
         made = Gateway(desk, port, process.pid)
+        if "certificate" in gateway:
+            made.url = f"https://127.0.0.1:{port}"
+            made.websocket_url = f"wss://127.0.0.1:{port}/ws"
+            made.context = ssl.create_default_context(cafile=str(gateway["certificate"]))
         _wait_until_ready(made, process)
         yield made
         assert process.poll() is None, "the gateway died during the tests"
@@ -79,7 +85,8 @@ def _wait_until_ready(gateway: Gateway, process: subprocess.Popen[bytes]) -> Non
     while time.monotonic() < deadline:
         assert process.poll() is None, f"the gateway ended with {process.returncode}"
         try:
-            with urllib.request.urlopen(f"{gateway.url}/api/v1/health", timeout=5) as answer:
+            address = f"{gateway.url}/api/v1/health"
+            with urllib.request.urlopen(address, timeout=5, context=gateway.context) as answer:
                 if b'"healthy":true' in answer.read()[:20]:
                     return
         except OSError:

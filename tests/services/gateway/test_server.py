@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -328,6 +329,22 @@ def test_a_position_server_that_is_silent_is_named(tmp_path):
         answer = requests.post(url, json=place, headers=DEMO, timeout=2 * WAIT_S).json()
         assert (answer["in_doubt"], answer["accepted"]) == (True, False)
         assert isinstance(made.desk.commands[-1], m.PlaceOrder)
+
+
+def test_a_certificate_makes_it_https_and_wss(tmp_path):
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl to make a certificate")
+    certificate, key = tmp_path / "desk.pem", tmp_path / "desk.key"
+    command = f"{openssl} req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=desk"
+    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", certificate, "-keyout", key]
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
+    with running(tmp_path, certificate=str(certificate), private_key=str(key)) as made:
+        assert requests.get(f"{made.url}/healthz", verify=str(certificate), timeout=WAIT_S).ok
+        with Client(made, sslopt={"ca_certs": str(certificate)}) as client:
+            client.call("subscribe", channels=[BTC])
+            kinds = [client.note(f"book.{BTC}")["type"] for _ in range(3)]
+        assert kinds == ["snapshot", "delta", "delta"]
 
 
 UNUSABLE = [
