@@ -19,6 +19,8 @@ from common.errors import BadMessage
 SCHEMA = 1
 MAX_TOPIC = 200
 END = b"\0"
+# msgspec names most of what can be wrong; text that is not UTF-8 and odd numbers come as they are.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 TOO_SHORT = re.compile(r"Expected `array` of at least length \d+, got (\d+)\Z")
 INDEX = re.compile(r"\[(\d+)\]")
 COMMANDS: dict[str, type[m.Message]] = {kind.__name__: kind for kind in get_args(m.Command)}
@@ -105,7 +107,7 @@ def decode(frame: bytes) -> tuple[str, Envelope]:
         raise BadMessage("a frame without the zero byte that ends its topic")
     try:
         return frame[:end].decode(), _envelope_decoder.decode(memoryview(frame)[end + 1 :])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
+    except UNREADABLE as error:
         raise BadMessage(f"a frame that does not decode: {error}") from None
 
 
@@ -118,7 +120,7 @@ def decode_header(frame: bytes) -> RequestHeader:
     """Raises BadMessage."""
     try:
         header = _header_decoder.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BadMessage(f"a command header that does not decode: {error}") from None
     if not NAME.match(header.request_id):
         raise BadMessage("request_id: 1 to 64 characters of A-Z a-z 0-9 . _ : / -")
@@ -129,7 +131,7 @@ def decode_command(payload: bytes) -> m.Command:
     """Raises BadMessage, with a sentence that says which field is wrong."""
     try:
         return _command_decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
+    except UNREADABLE as error:
         problem, _, path = str(error).partition(" - at ")
         positions = [int(index) for index in INDEX.findall(path)]
         short = TOO_SHORT.match(problem)
@@ -144,7 +146,7 @@ def _field_at(payload: bytes, path: list[int]) -> str:
     """The name of the field at a path of array positions, "orders[1].quantity"; "" if unknown."""
     try:
         here = msgspec.msgpack.decode(payload) if path else None
-    except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
+    except (*UNREADABLE, TypeError):
         return ""
     name = ""
     for index in path:
@@ -166,7 +168,7 @@ def decode_reply(payload: bytes) -> m.CommandReply:
     """Raises BadMessage."""
     try:
         return _reply_decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError, ArithmeticError) as error:
+    except UNREADABLE as error:
         raise BadMessage(f"a reply that does not decode: {error}") from None
 
 
@@ -178,7 +180,7 @@ def decode_inventory(frame: bytes) -> m.InventoryDelta:
     """Raises BadMessage."""
     try:
         return _inventory_decoder.decode(frame)
-    except (msgspec.DecodeError, RecursionError, ArithmeticError) as error:
+    except UNREADABLE as error:
         raise BadMessage(f"an inventory message that does not decode: {error}") from None
 
 

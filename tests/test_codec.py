@@ -111,6 +111,8 @@ def test_a_committed_number_that_is_not_exact_text_is_refused(value: Any) -> Non
         msgpack.packb(["CancelOrder", "1"]) + b"\0",
         msgpack.packb(msgpack.ExtType(5, b"x")),
         changed(samples.PLACE, 2, "SIDEWAYS"),
+        b"\x91\xa1\x80",
+        changed(samples.PLACE, 1, "not UTF-8:").replace(b"8:", b"8\x80"),
     ],
 )
 def test_bytes_that_are_no_command_raise_the_one_declared_error(payload: bytes) -> None:
