@@ -12,6 +12,7 @@ import os
 import signal
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ class Shell:
     def execute(self, commands: Sequence[Any]) -> None:
         for index, command in enumerate(commands):
             if type(command) is c.Journal:
-                self._write(command, commands[index + 1 :])
+                self._write(commands[index:])
                 return
             self._execute[type(command)](command)
 
@@ -270,17 +271,21 @@ class Shell:
 
     # --- journal ------------------------------------------------------------------------------
 
-    def _write(self, command: c.Journal, rest: Sequence[Any]) -> None:
-        """Sends behind a journal record wait for it; everything else in the list goes on."""
+    def _write(self, commands: Sequence[Any]) -> None:
+        """Sends behind a journal record wait for the last one; everything else goes on."""
         if self._journal is None:
             raise LocalError(f"{self.process} journals but has no journal")
-        now = [item for item in rest if not isinstance(item, WAITS_FOR_JOURNAL)]
-        waiting = [item for item in rest if isinstance(item, WAITS_FOR_JOURNAL)]
-        payload = self._journal_encoder.encode(command.record)
-        self._journal.append(payload, lambda error: self._written(error, waiting))
-        self.execute(now)
+        waiting = [item for item in commands if isinstance(item, WAITS_FOR_JOURNAL)]
+        records = [item for item in commands if type(item) is c.Journal]
+        for number, item in enumerate(records, 1):
+            sends = waiting if number == len(records) else []
+            payload = self._journal_encoder.encode(item.record)
+            self._journal.append(payload, partial(self._written, sends))
+        for item in commands:
+            if not isinstance(item, (*WAITS_FOR_JOURNAL, c.Journal)):
+                self._execute[type(item)](item)
 
-    def _written(self, error: str, waiting: Sequence[Any]) -> None:
+    def _written(self, waiting: Sequence[Any], error: str) -> None:
         if error:
             logger.error("journal failed: {}", error)
             self.feed(c.JournalFailed(error))

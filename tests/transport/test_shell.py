@@ -194,10 +194,15 @@ def test_sends_wait_for_the_journal_and_other_commands_do_not(
     shell.extend(c.LinkSend, lambda command: done.append("sent"))
     shell.extend(c.Count, lambda command: done.append("counted"))
     running = run(shell)
-    running.do(c.Journal(m.CancelOrder("1")), c.LinkSend("l", b""), c.Count("x"))
+    running.do(
+        c.Journal(m.CancelOrder("1")),
+        c.LinkSend("l", b""),
+        c.Journal(m.CancelOrder("2")),
+        c.Count("x"),
+    )
     wait_for(lambda: len(done) == 2)
     assert done == ["counted", "sent"]
-    assert len(journal.read(tmp_path / "a.journal")) == 1
+    assert len(journal.read(tmp_path / "a.journal")) == 2
 
 
 def test_a_wake_is_delivered_once_when_it_is_due(run, run_dir: RunDir) -> None:
