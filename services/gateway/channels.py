@@ -17,6 +17,7 @@ from services.gateway.rpc import CallError
 PUBLIC = ("book", "depth", "quote", "trade", "ticker", "index")
 PRIVATE = ("orders", "fills", "positions", "balances", "risk")
 OPEN = ("health",)
+INDEX = re.compile(r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]{1,64}\Z")
 INTERVAL = re.compile(r"([0-9]{1,5})(ms|s)\Z")
 LEVELS = re.compile(r"[0-9]{1,2}\Z")
 MAX_LEVELS = 20
@@ -48,11 +49,11 @@ def parse(text: str, catalog: Catalog) -> Channel:
     if text in PRIVATE or text in OPEN:
         return Channel(text, text)
     kind, _, rest = text.partition(".")
-    if kind == "index" and rest:
+    if kind == "index" and INDEX.match(rest):
         return Channel(text, kind, topic=text)
     if kind == "depth" and rest:
         return _depth(rest, catalog)
-    if kind not in PUBLIC or not rest:
+    if kind not in PUBLIC or kind == "index" or not rest:
         kind, rest = "book", text
     instrument = catalog.resolve(rest, "channels")
     topic = f"{kind}.{instrument}"

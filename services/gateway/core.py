@@ -46,7 +46,10 @@ MAX_ADDRESSES = 10_000
 STARTING = c.SetState("starting", "waits for the venues' lists of instruments")
 READY = c.SetState("ready")
 GOING_AWAY = 1001
-MARKET_MESSAGES = (m.BookSnapshot, m.BookDelta, m.BookStale, m.Depth, m.Quote, m.Trade, m.Ticker)
+MARKET_MESSAGES = (
+    *(m.BookSnapshot, m.BookDelta, m.BookStale),
+    *(m.Depth, m.Quote, m.Trade, m.Ticker, m.IndexPrice),
+)
 
 
 class GatewayCore:
@@ -170,7 +173,7 @@ class GatewayCore:
     def _on_message(self, event: c.BusMessage, now_ns: int) -> Commands:
         message = event.message
         self.stats.bus_messages[type(message).__name__] += 1
-        if isinstance(message, (*MARKET_MESSAGES, m.IndexPrice)):
+        if isinstance(message, MARKET_MESSAGES):
             return self._on_market(event, now_ns)
         if isinstance(message, m.Health):
             changed = self.processes.on_beat(message, now_ns)

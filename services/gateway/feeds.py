@@ -118,6 +118,7 @@ class Market:
     def __init__(self) -> None:
         self._topics: dict[str, Topic] = {}
         self._due: dict[str, Topic] = {}  # conflated feeds with something to say
+        self._next_due_ns: int | None = None
 
     @property
     def topics(self) -> int:
@@ -211,14 +212,14 @@ class Market:
             said = feed.offer(data, event, now_ns)
             if said is None:
                 self._due[topic.name] = topic
+                self._next_due_ns = min(self._next_due_ns or feed.due_ns, feed.due_ns)
             else:
                 commands += said
         return commands
 
     def next_due_ns(self) -> int | None:
         """When a conflated feed has to speak."""
-        feeds = [feed for topic in self._due.values() for feed in topic.feeds.values()]
-        return min((feed.due_ns for feed in feeds if feed.is_waiting), default=None)
+        return self._next_due_ns
 
     def say_due(self, now_ns: int) -> list[GatewayCommand]:
         """What conflated feeds kept until now."""
@@ -231,6 +232,9 @@ class Market:
                 commands += some or []
             if not any(feed.is_waiting for feed in waiting):
                 self._due.pop(topic.name, None)
+        feeds = [feed for topic in self._due.values() for feed in topic.feeds.values()]
+        dues = [feed.due_ns for feed in feeds if feed.is_waiting]
+        self._next_due_ns = min(dues, default=None)
         return commands
 
     def drop_unread(self, now_ns: int) -> list[GatewayCommand]:

@@ -113,6 +113,8 @@ class LatestState:
         return self.last is not None and not self.last["stale"]
 
     def apply(self, event: BusMessage) -> Row | None:
+        if isinstance(event.message, m.BookStale):
+            return self.lose(event.message.reason)
         self.sequence += 1
         fields = {"type": self.kind, "sequence": self.sequence, "stale": False}
         self.last = fields | row(event.message) | _times(event)

@@ -115,6 +115,8 @@ CHANNELS = [
     (f"depth.{BTC}.x.100ms", "BAD_PARAMETER"),
     (f"depth.{BTC}.5.99999s", "BAD_PARAMETER"),
     (f"depth.{BTC}.5.fast", "NOT_FOUND"),
+    ("index.", "NOT_FOUND"),
+    ("index.deribit.", "NOT_FOUND"),
     ("orders", "UNAUTHENTICATED"),
     ("positions", "UNAUTHENTICATED"),
 ]

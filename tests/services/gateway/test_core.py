@@ -82,6 +82,32 @@ def test_depth_is_cut_and_conflated_to_its_interval():
     assert desk.data(client) == []
 
 
+def test_many_conflated_feeds_fall_due_one_after_the_other():
+    desk = Desk()
+    client = desk.client()
+    desk.subscribe(client, f"depth.{BTC}.1.100ms", f"depth.{BTC}.2.1s", f"depth.{ETH}.1.raw")
+    for instrument in (BTC, ETH):
+        for price in (100.0, 101.0):
+            desk.bus(f"depth.{instrument}", m.Depth(instrument, [price, 1.0], [110.0, 1.0]))
+    assert len(desk.data(client)) == 4
+    desk.later(0.1)
+    assert len(desk.data(client)) == 1
+    desk.later(0.9)
+    assert [data["bids"] for data in desk.data(client)] == [[[101.0, 1.0]]]
+    assert desk.wakes == [desk.now - SECOND + SECOND // 10, desk.now]
+
+
+def test_a_stale_depth_is_told():
+    desk = Desk()
+    client = desk.client()
+    desk.subscribe(client, f"depth.{BTC}.1.raw", "index.deribit.btc_usd")
+    desk.bus(f"depth.{BTC}", m.Depth(BTC, [100.0, 1.0], [110.0, 1.0]))
+    desk.bus(f"depth.{BTC}", m.BookStale(BTC, "gap"))
+    desk.bus("index.deribit.btc_usd", m.IndexPrice("deribit", "btc_usd", 60_000.0))
+    first, second, index = desk.data(client)
+    assert (first["stale"], second["stale"], index["price"]) == (False, True, 60_000.0)
+
+
 def test_a_blocked_client_gets_one_snapshot_for_all_it_missed():
     desk = Desk()
     desk.subscribe(desk.client(1), BTC, f"quote.{BTC}")
