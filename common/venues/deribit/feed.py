@@ -306,7 +306,7 @@ class Feed:
             return [CallFailed(streams, f"{answer.error.text} ({answer.error.code})", wait_s)]
         try:
             named = set(_channels.decode(answer.result or b""))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise VenueProtocolError(VENUE_NAME, f"answer to a subscribe call: {error}") from None
         if not call.starts:
             return [StreamsStopped(streams)]

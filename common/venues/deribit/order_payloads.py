@@ -130,31 +130,31 @@ class _Position(msgspec.Struct, gc=False):
 
 def decode_order(data: msgspec.Raw | bytes) -> VenueOrder:
     """Raises: VenueProtocolError, as all functions here."""
-    return _order(_decode(data, _Order))
+    return _order(decode_as(data, _Order))
 
 
 def decode_orders(data: msgspec.Raw | bytes) -> list[VenueOrder]:
     """One order (raw channels) or a list of them."""
     if bytes(data).lstrip().startswith(b"["):
-        return [_order(order) for order in _decode(data, list[_Order])]
+        return [_order(order) for order in decode_as(data, list[_Order])]
     return [decode_order(data)]
 
 
 def decode_placed(data: msgspec.Raw | bytes) -> tuple[VenueOrder, list[VenueFill]]:
-    placed = _decode(data, _Placed)
+    placed = decode_as(data, _Placed)
     return _order(placed.order), [_fill(trade) for trade in placed.trades]
 
 
 def decode_trades(data: msgspec.Raw | bytes) -> tuple[list[VenueFill], bool]:
     """The fills, and whether these are all."""
     if bytes(data).lstrip().startswith(b"["):
-        return [_fill(trade) for trade in _decode(data, list[_Trade])], True
-    listing = _decode(data, _Trades)
+        return [_fill(trade) for trade in decode_as(data, list[_Trade])], True
+    listing = decode_as(data, _Trades)
     return [_fill(trade) for trade in listing.trades], not listing.has_more
 
 
 def decode_positions(data: msgspec.Raw | bytes) -> dict[str, Decimal]:
-    positions = _decode(data, list[_Position])
+    positions = decode_as(data, list[_Position])
     return {position.instrument_name: plain(position.size) for position in positions}
 
 
@@ -166,7 +166,8 @@ def plain(number: Decimal) -> Decimal:
     return short.quantize(Decimal(1)) if short.as_tuple().exponent > 0 else short  # type: ignore[operator]
 
 
-def _decode(data: msgspec.Raw | bytes, kind: type[T]) -> T:
+def decode_as(data: msgspec.Raw | bytes, kind: type[T]) -> T:
+    """Raises: VenueProtocolError."""
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation) as error:
@@ -184,7 +185,7 @@ def _price(raw: msgspec.Raw) -> Decimal | None:
     text = bytes(raw)
     if text.startswith(b'"') or text == b"null":
         return None
-    return plain(_decode(text, Decimal))
+    return plain(decode_as(text, Decimal))
 
 
 def _order_type(order: _Order) -> OrderType:

@@ -27,6 +27,7 @@ from common.venues import order_entry as entry
 from common.venues.deribit import session as link
 from common.venues.deribit.order_errors import RATE_LIMIT_CODE, refusal
 from common.venues.deribit.order_payloads import (
+    decode_as,
     decode_order,
     decode_orders,
     decode_placed,
@@ -323,7 +324,11 @@ def _done(asked: _Asked, result: msgspec.Raw) -> entry.EntryEvent:
 
 def _subscribed(result: msgspec.Raw) -> entry.EntryEvent:
     """Forbidden channels are silently missing from the answer."""
-    missing = {ORDERS_CHANNEL, TRADES_CHANNEL} - set(msgspec.json.decode(result, type=list[str]))
+    try:
+        named = decode_as(result, list[str])
+    except VenueProtocolError as error:
+        return entry.LinkRefused(f"private channels: {error}", False)
+    missing = {ORDERS_CHANNEL, TRADES_CHANNEL} - set(named)
     if missing:
         return entry.LinkRefused(f"channels refused: {', '.join(sorted(missing))}", True)
     return entry.LinkReady()

@@ -295,7 +295,7 @@ class Session:
             return [LoginFailed(envelope.error.code, envelope.error.text)]
         try:
             tokens = _tokens.decode(envelope.result)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             # The answer holds tokens, so its text goes into no message.
             raise VenueProtocolError(VENUE_NAME, f"answer to public/auth: {error}") from None
         life_ns = max(tokens.expires_in, 1) * NS_PER_S

@@ -413,6 +413,14 @@ def test_a_channel_that_is_missing_from_the_answer_is_refused():
     assert isinstance(event, entry.LinkRefused) and "user.trades" in event.text
 
 
+@pytest.mark.parametrize("result", [b"{}", b"[1]", b'["\xff"]', b"5"])
+def test_an_unreadable_grant_of_channels_closes_the_link_to_try_again(result: bytes):
+    desk = OrderEntry(Credentials("id", Secret("a secret")), cancel_on_disconnect=False)
+    number = json.loads(desk.on_up(NOW)[-1])["id"]
+    (event,) = desk.parse(b'{"id":%d,"result":%b}' % (number, result), NOW)
+    assert isinstance(event, entry.LinkRefused) and not event.final
+
+
 def test_a_refused_login_is_final_when_the_credentials_are_wrong():
     desk = OrderEntry(Credentials("id", Secret("a secret")), cancel_on_disconnect=False)
     login = next(c for c in map(json.loads, desk.on_up(NOW)) if c["method"] == "public/auth")

@@ -209,3 +209,14 @@ def test_a_broken_login_answer_shows_no_token():
 def test_random_bytes_raise_nothing_else(frame: bytes):
     with contextlib.suppress(VenueProtocolError):
         logged_in().parse(frame, NOW)
+
+
+def test_a_login_answer_that_is_not_text_is_refused_without_showing_it():
+    session = Session(Credentials("id", Secret("a secret")))
+    number = next(
+        c["id"] for c in map(json.loads, session.on_up(NOW)) if c["method"] == "public/auth"
+    )
+    frame = b'{"id":%d,"result":{"access_token":"\xff-token","expires_in":900}}' % number
+    with pytest.raises(VenueProtocolError) as caught:
+        session.parse(frame, NOW)
+    assert "-token" not in str(caught.value)
