@@ -402,8 +402,8 @@ def exact_number(field: str, value: Number) -> Decimal:
         raise ValueError(f"{field}: {value!r} is a float; round it with the instrument's rules")
     try:
         return m.Exact(value if isinstance(value, Decimal) else str(value))
-    except ArithmeticError:
-        raise ValueError(f"{field}: {value!r} is not a number") from None
+    except (ValueError, ArithmeticError):
+        raise ValueError(f"{field}: {value!r} is not a number of usable size") from None
 
 
 def read_parameters(kind: type[P], values: dict[str, Any]) -> P:

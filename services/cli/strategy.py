@@ -36,6 +36,7 @@ from services.strategy_host import entries, loading
 
 SENDER = "crossdesk"
 LOOK_S = 1.5
+BAD_CONFIG = 78
 STOP_S = 15.0
 NOT_RUNNING_FAULT = 70
 COLUMNS = ("strategy", "state", "position", "orders", "fills", "pnl", "rejects", "note")
@@ -95,7 +96,7 @@ def simulate(
     simulation.run(seconds)
     simulation.stop()
     summary = simulation.summary()
-    shown = msgspec.to_builtins(summary)
+    shown = msgspec.to_builtins(summary, enc_hook=str)
     if settings.as_json:
         output.print_json(shown)
     else:
@@ -118,7 +119,7 @@ def list_strategies(context: typer.Context) -> None:
     for entry in known:
         state = states.get(entry.strategy.name)
         row: dict[str, Any] = {"name": entry.strategy.name, "by_hand": entry.by_hand}
-        shown = {} if state is None else msgspec.to_builtins(_named(state))
+        shown = {} if state is None else msgspec.to_builtins(_named(state), enc_hook=str)
         rows.append(row | {"state": "not running", "file": entry.strategy.file} | shown)
     if settings.as_json:
         for row in rows:
@@ -235,10 +236,10 @@ def _name_of(file: Path) -> str:
 
 
 def _check_file(strategy: StrategyConfig) -> None:
-    """Raises ConfigError before anything is started, with the line at fault."""
+    """Refuse before anything is started, with the line at fault."""
     loaded = loading.load(strategy, Path("/"))
     if loaded.problem:
-        raise ConfigError(strategy.file, "", loaded.problem)
+        raise CliError(loaded.problem, BAD_CONFIG)
 
 
 # --- what runs ------------------------------------------------------------------------------------

@@ -130,6 +130,9 @@ class StrategyHost:
     def _finish(self, now_ns: int) -> Sequence[c.CoreCommand]:
         self._look_after_lost_orders()
         self._start_when_ready()
+        if self._state == "stopping" and self.is_quiet:
+            self._state = "stopped"
+            self._publish()
         self._tell_state()
         self._wake()
         commands = list(self._bench.out)

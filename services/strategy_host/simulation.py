@@ -188,7 +188,7 @@ class Simulation:
         """A clean stop, with the cancels seen through."""
         node = self.desk.nodes[self._name]
         self.desk.feed(node, Stopping())
-        self.desk.run_till(lambda: self._core.is_quiet, 10.0)
+        self.desk.run_till(lambda: self.state().state in ("stopped", "error"), 10.0)
 
     def restart_engine(self, down_s: float = 0.5) -> None:
         """Kill the trading engine; another starts on its journal."""
@@ -253,5 +253,5 @@ def of_file(config: StrategyConfig, directory: Path) -> loading.Loaded:
     """Raises ConfigError: the file or its parameters cannot be used."""
     loaded = loading.load(config, directory)
     if loaded.strategy is None:
-        raise ConfigError(config.file, "", loaded.problem)
+        raise ConfigError("strategy", "", loaded.problem)
     return loaded
