@@ -10,6 +10,7 @@ from common import config as configuration
 from common.config import DeskConfig
 from common.domain.risk import Limits
 from common.errors import ConfigError
+from common.rundir import RunDir
 from services.cli.health import Beats
 from services.cli.processes import Process, processes
 from services.cli.settings import (
@@ -76,6 +77,7 @@ def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool
     else:
         level = settings.log_level or config.log_level
         record = DeskRecord(desk=config.desk, config=str(path), log_level=level)
+        _begin_simulated_venues_anew(config, settings.run_dir)
         wanted = processes(config)
         supervisor.start(supervisor.render(wanted, path, level))
         write_record(settings.run_dir, record)
@@ -83,6 +85,17 @@ def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool
     wait_until_ready([p for p in wanted if not p.strategy], supervisor, say)
     _tell_strategies([p for p in wanted if p.strategy], supervisor, say)
     return config, not running
+
+
+def _begin_simulated_venues_anew(config: DeskConfig, run_dir: RunDir) -> None:
+    """A simulated venue forgets its accounts when it ends, so what the desk wrote down of them
+    would tell of orders and fills of a world that is gone. The last journal is kept beside."""
+    simulated = {simulator.venue for simulator in config.simulators}
+    for name in simulated & config.venues.keys():
+        for account in config.venues[name].accounts:
+            journal = run_dir.state / f"{name}.{account.name}.journal"
+            if journal.exists():
+                journal.replace(journal.with_suffix(".journal.previous"))
 
 
 def _tell_strategies(

@@ -340,6 +340,21 @@ def test_up_names_the_process_that_is_not_healthy(tmp_path: Path) -> None:
     assert desk.processes() == []
 
 
+def test_a_desk_that_starts_again_knows_nothing_of_a_simulated_world_that_is_gone(
+    tmp_path: Path,
+) -> None:
+    desk = prepare(tmp_path / "desk")
+    identities = []
+    for _ in range(2):
+        with running(desk):
+            assert ok(desk.cli("fills", "--json"))["fills"] == []
+            assert ok(desk.cli("positions", "--json"))["positions"] == []
+            sold = ok(desk.cli("place", PERPETUAL, "sell", "50", "--type", "market", "--json"))
+            identities.append(sold["client_order_id"])
+    assert identities[0] != identities[1]
+    assert (desk.run_dir / "state" / "deribit.main.journal.previous").exists()
+
+
 def test_run_stops_everything_at_ctrl_c(tmp_path: Path) -> None:
     desk = prepare(tmp_path / "desk")
     command = [sys.executable, "-m", "services.cli", "run", "--config", str(desk.config_path)]
