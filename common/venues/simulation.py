@@ -63,6 +63,7 @@ class SimulatedRefusal(StrEnum):
     INVALID_DISPLAY = "INVALID_DISPLAY"
     NO_LIQUIDITY = "NO_LIQUIDITY"  # a MARKET_TO_LIMIT order found nobody to trade with
     TOO_LATE = "TOO_LATE"  # read after its valid_until
+    LINK_NOT_ALLOWED = "LINK_NOT_ALLOWED"  # not that many orders, or not these
     LABEL_TOO_LONG = "LABEL_TOO_LONG"
     LABEL_NOT_UNIQUE = "LABEL_NOT_UNIQUE"
     MAX_OPEN_ORDERS = "MAX_OPEN_ORDERS"
@@ -89,6 +90,8 @@ class CancelReason(StrEnum):
     EXPIRY = "expiry"  # the instrument expired
     REDUCE_ONLY = "reduce_only"  # nothing is left to reduce
     NOT_ENOUGH_FUNDS = "not_enough_funds"  # when its trigger was met
+    OTHER_CLOSED = "other_closed"  # the other one of its pair
+    PRIMARY_CLOSED = "primary_closed"  # the order that would have placed it
 
 
 class SelfTrading(StrEnum):
@@ -96,6 +99,22 @@ class SelfTrading(StrEnum):
 
     REJECT_TAKER = "reject_taker"
     CANCEL_MAKER = "cancel_maker"
+
+
+class LinkKind(StrEnum):
+    """What an order does to those that it is placed with."""
+
+    TRIGGERS = "triggers"  # its execution places them
+    CANCELS = "cancels"  # it and the other are a pair: the execution of one cancels the other
+    TRIGGERS_PAIR = "triggers_pair"  # its execution places two that are such a pair
+
+
+class FillCondition(StrEnum):
+    """Which execution of an order acts on those linked to it."""
+
+    FIRST_HIT = "first_hit"  # the first fill, wholly
+    COMPLETE_FILL = "complete_fill"  # the last one
+    INCREMENTAL = "incremental"  # each fill, in proportion, rounded down to lots
 
 
 class LevelAction(StrEnum):
@@ -114,6 +133,17 @@ class TickDirection(StrEnum):
 
 
 # --- requests --------------------------------------------------------------------------------
+
+
+class LinkRequest(Data):
+    """What an order is linked to: one other for CANCELS, two for TRIGGERS_PAIR.
+
+    They are of the same instrument and have no links of their own.
+    """
+
+    kind: LinkKind
+    condition: FillCondition
+    orders: tuple[OrderRequest, ...]
 
 
 class OrderRequest(Data):
@@ -142,6 +172,7 @@ class OrderRequest(Data):
     valid_until_ns: int | None = None
     trigger_offset: Decimal | None = None
     display_quantity: Decimal | None = None
+    link: LinkRequest | None = None
 
 
 class OrderChanges(Data):
@@ -208,6 +239,23 @@ class HistoryFilter(Data):
 # --- orders and trades -----------------------------------------------------------------------
 
 
+class LinkView(Data):
+    """How an order is linked to others.
+
+    secondaries: what its execution places. primary: whose execution placed it, or will; is_dormant:
+    it will, and until then this order only waits. secondary: the dormant order that it comes from.
+    pair: a number that it shares with the other order that cancels it.
+    """
+
+    condition: FillCondition
+    secondaries: tuple[int, ...] = ()
+    triggers_pair: bool = False
+    primary: int | None = None
+    is_dormant: bool = False
+    secondary: int | None = None
+    pair: int | None = None
+
+
 class SimulatedOrder(Data):
     """The state of one order at one moment.
 
@@ -244,6 +292,7 @@ class SimulatedOrder(Data):
     trigger_reference: Decimal | None = None
     display_quantity: Decimal | None = None
     shown_quantity: Decimal | None = None
+    link: LinkView | None = None
 
     @property
     def leaves_quantity(self) -> Decimal:

@@ -326,6 +326,7 @@ class Exchange:
             at_ns = self._settler.next_ns()
             self._state.move_to(at_ns)
             self._settler.run(at_ns)
+            self._entry.follow_links()
         self._state.move_to(now_ns)
 
     def _fresh(self, symbol: str) -> Listing | None:

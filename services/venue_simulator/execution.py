@@ -155,6 +155,8 @@ class Execution:
         fee = fee_of(listing, self._state.rules, price, quantity, liquidity, index)
         realized = account.trade(listing, signed, price, fee)
         order.fill(price, quantity, self._state.now_ns)
+        if order.link is not None:
+            self._state.linked[order.number] = order
         fill = self._fill(listing, public, price, quantity, order, liquidity, fee, realized)
         account.fills.append(fill)
         self._state.events.append(fill)
@@ -214,15 +216,20 @@ class Execution:
             room = max(ZERO, -left if order.is_buy else left)
             kept = min(room, order.leaves_quantity)
             if kept < order.leaves_quantity:
-                self._cut(listing, order, kept)
+                self.cut(listing, order, kept, CancelReason.REDUCE_ONLY)
             left += kept if order.is_buy else -kept
 
-    def _cut(self, listing: Listing, order: ClientOrder, kept: Decimal) -> None:
+    def cut(
+        self, listing: Listing, order: ClientOrder, kept: Decimal, reason: CancelReason
+    ) -> None:
+        """Leave so much of an open order; with nothing left it is canceled for this reason."""
         if not kept:
-            self.withdraw(order, CancelReason.REDUCE_ONLY)
+            self.withdraw(order, reason)
             return
-        resting = listing.engine.orders[order.number]
-        listing.engine.amend(order.number, resting.tick, listing.scale.lots(kept))
+        if not order.is_waiting:
+            self._state.accounts[order.account].work(order, kept - order.leaves_quantity)
+            resting = listing.engine.orders[order.number]
+            listing.engine.amend(order.number, resting.tick, listing.scale.lots(kept))
         order.quantity = order.cum_quantity + kept
         order.updated_ns = self._state.now_ns
         self.report_book(listing)

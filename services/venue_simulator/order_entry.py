@@ -24,6 +24,7 @@ from services.venue_simulator.admission import Admission, time_in_force
 from services.venue_simulator.execution import Execution
 from services.venue_simulator.filters import matches_order
 from services.venue_simulator.funds import Funds
+from services.venue_simulator.links import Links, check_links
 from services.venue_simulator.listing import Listing
 from services.venue_simulator.matching import MatchRefusal, Order, OwnOrders, PostOnly
 from services.venue_simulator.orders import (
@@ -57,6 +58,7 @@ class OrderEntry:
         self._state = state
         self._admission = Admission(state, funds)
         self._execution = execution
+        self._links = Links(state, execution, self._go_live, self._grow)
 
     # requests
 
@@ -68,13 +70,13 @@ class OrderEntry:
             return refused or Refused(SimulatedRefusal.INSTRUMENT_UNKNOWN, "symbol")
         self.play(listing)
         order = ClientOrder(next(state.order_numbers), account, request, state.now_ns)
-        if request.order_type in STOP_TYPES:
-            return self._wait(order, listing)
-        fills = self._enter(order, listing)
-        if isinstance(fills, Refused):
-            return fills
+        if request.link is None:
+            return self._go_live(order, listing)
+        placed = self._links.place(order, request.link, listing)
+        if isinstance(placed, Refused):
+            return placed
         self.finish(listing)
-        return Placed(state.record(order), fills)
+        return Placed(state.record(order), placed.fills)
 
     def edit(self, account: str, number: int, changes: OrderChanges) -> Placed | Refused:
         state = self._state
@@ -116,6 +118,7 @@ class OrderEntry:
         if isinstance(order, Refused):
             return order
         self._execution.withdraw(order, CancelReason.USER_REQUEST)
+        self.follow_links()
         return self._state.record(order)
 
     def cancel_matching(
@@ -126,6 +129,7 @@ class OrderEntry:
             if self._is_meant(order, which):
                 self._execution.withdraw(order, reason)
                 canceled.append(self._state.record(order))
+        self.follow_links()
         return canceled
 
     def find(self, account: str, number: int) -> ClientOrder | Refused:
@@ -188,11 +192,37 @@ class OrderEntry:
         if not listing.is_open:
             return Refused(SimulatedRefusal.INSTRUMENT_CLOSED, "symbol")
         rules = self._state.rules
-        if len(request.label) > rules.label_length:
-            return Refused(SimulatedRefusal.LABEL_TOO_LONG, "label")
         if len(known.orders) >= rules.max_open_orders:
             return Refused(SimulatedRefusal.MAX_OPEN_ORDERS, limit=Decimal(rules.max_open_orders))
-        return check_request(listing.instrument, request, rules, self._state.now_ns)
+        return self._check_form(request, listing)
+
+    def _check_form(self, request: OrderRequest, listing: Listing) -> Refused | None:
+        rules = self._state.rules
+        refused = check_links(request)
+        if refused is not None:
+            return refused
+        others = request.link.orders if request.link is not None else ()
+        for one in (request, *others):
+            if len(one.label) > rules.label_length:
+                return Refused(SimulatedRefusal.LABEL_TOO_LONG, "label")
+            refused = check_request(listing.instrument, one, rules, self._state.now_ns)
+            if refused is not None:
+                return refused
+        return None
+
+    def _go_live(self, order: ClientOrder, listing: Listing) -> Placed | Refused:
+        """Into the book, or into the queue of what waits for its trigger."""
+        if order.request.order_type in STOP_TYPES:
+            return self._wait(order, listing)
+        fills = self._enter(order, listing)
+        if isinstance(fills, Refused):
+            return fills
+        self.finish(listing)
+        return Placed(self._state.record(order), fills)
+
+    def _grow(self, order: ClientOrder, quantity: Decimal) -> bool:
+        changes = OrderChanges(quantity=order.quantity + quantity)
+        return isinstance(self.edit(order.account, order.number, changes), Placed)
 
     def _enter(self, order: ClientOrder, listing: Listing) -> list[SimulatedFill] | Refused:
         """Send an order into the book."""
@@ -262,10 +292,8 @@ class OrderEntry:
         """Put the order that a stop stands for into the book."""
         state = self._state
         born = ClientOrder(next(state.order_numbers), stop.account, stop.request, state.now_ns)
-        born.quantity, born.price = stop.quantity, stop.price
-        born.trigger_price, born.trigger_order = stop.trigger_price, stop.number
-        born.post_only, born.reject_post_only = stop.post_only, stop.reject_post_only
-        born.reduce_only, born.display_quantity = stop.reduce_only, stop.display_quantity
+        born.restore(stop.terms())
+        born.trigger_order, born.link = stop.number, stop.link
         stop.state, stop.updated_ns = OrderState.TRIGGERED, state.now_ns
         position = len(state.events)
         result = self._enter(born, listing)
@@ -273,6 +301,8 @@ class OrderEntry:
             reason = STOP_CANCELS.get(result.reason, CancelReason.UNFILLED_REST)
             self._execution.cancel(stop, reason)
             return
+        if stop.link is not None and stop.link.pair is not None:
+            stop.link.pair.join(stop, born)
         later = state.events[position:]
         del state.events[position:]
         state.close_order(stop)
@@ -283,7 +313,10 @@ class OrderEntry:
     ) -> ClientOrder:
         order.change(changes)
         order.note_edit(self._state.now_ns)
-        return self._watch(order, listing)
+        if not order.is_dormant:
+            return self._watch(order, listing)
+        self._state.report_order(order)
+        return order
 
     # editing
 
@@ -333,10 +366,16 @@ class OrderEntry:
 
     def finish(self, listing: Listing) -> None:
         """After a request or a trigger: report what changed, and let trades set off stops."""
+        self.follow_links()
         self._execution.finish()
         if listing.triggers:
             self.run_triggers(listing, TriggerPrice.LAST)
+            self.follow_links()
             self._execution.finish()
+
+    def follow_links(self) -> None:
+        if self._state.linked:
+            self._links.run()
 
     def _placed(self, order: ClientOrder) -> Placed:
         return Placed(self._state.record(order), [])

@@ -10,6 +10,8 @@ from common.messages import OrderType, Side, TimeInForce
 from common.venues.simulation import (
     ZERO,
     CancelReason,
+    FillCondition,
+    LinkView,
     OrderChanges,
     OrderRequest,
     OrderState,
@@ -44,6 +46,70 @@ class Terms(NamedTuple):
     display_quantity: Decimal | None
 
 
+class Pair:
+    """Two legs, of which one cancels the other; each has an order and what came of it."""
+
+    __slots__ = ("_legs", "number")
+
+    def __init__(self, number: int, first: ClientOrder, second: ClientOrder) -> None:
+        self.number = number
+        self._legs = ([first], [second])
+
+    def leg(self, order: ClientOrder) -> list[ClientOrder]:
+        return self._legs[order in self._legs[1]]
+
+    def opposite(self, order: ClientOrder) -> list[ClientOrder]:
+        return self._legs[order in self._legs[0]]
+
+    def join(self, order: ClientOrder, born: ClientOrder) -> None:
+        self.leg(order).append(born)
+
+
+class Link:
+    """How one order is linked to others (see links.py)."""
+
+    __slots__ = (
+        "born",
+        "condition",
+        "counted",
+        "is_dormant",
+        "pair",
+        "placed",
+        "primary",
+        "secondaries",
+        "secondary",
+        "triggers_pair",
+    )
+
+    def __init__(
+        self,
+        condition: FillCondition,
+        primary: int | None = None,
+        secondary: int | None = None,
+    ) -> None:
+        self.condition = condition
+        self.secondaries: list[ClientOrder] = []
+        self.triggers_pair = False
+        self.primary = primary
+        self.is_dormant = False
+        self.secondary = secondary
+        self.pair: Pair | None = None
+        self.placed = ZERO  # of a dormant order: how much of it
+        self.born: int | None = None  # ... and as which order, lately
+        self.counted = ZERO  # fills that the other leg of the pair has heard of
+
+    def view(self) -> LinkView:
+        return LinkView(
+            condition=self.condition,
+            secondaries=tuple(other.number for other in self.secondaries),
+            triggers_pair=self.triggers_pair,
+            primary=self.primary,
+            is_dormant=self.is_dormant,
+            secondary=self.secondary,
+            pair=self.pair.number if self.pair is not None else None,
+        )
+
+
 class ClientOrder:
     """One order of a client account while the exchange works on it."""
 
@@ -55,6 +121,7 @@ class ClientOrder:
         "created_ns",
         "cum_quantity",
         "display_quantity",
+        "link",
         "number",
         "post_only",
         "price",
@@ -87,6 +154,7 @@ class ClientOrder:
         self.trigger_reference: Decimal | None = None
         self.trigger_order: int | None = None
         self.display_quantity = request.display_quantity
+        self.link: Link | None = None
         self.cancel_reason: CancelReason | None = None
         self.replaced = False
         self.created_ns = self.updated_ns = now_ns
@@ -120,6 +188,11 @@ class ClientOrder:
     @property
     def is_waiting(self) -> bool:
         return self.state is OrderState.UNTRIGGERED
+
+    @property
+    def is_dormant(self) -> bool:
+        """It waits for the execution of another order."""
+        return self.is_waiting and self.link is not None and self.link.is_dormant
 
     def trigger(self) -> Trigger:
         """Of a stop order that passed its checks."""
@@ -205,6 +278,7 @@ class ClientOrder:
             trigger_reference=self.trigger_reference,
             display_quantity=self.display_quantity,
             shown_quantity=shown,
+            link=self.link.view() if self.link is not None else None,
         )
 
 

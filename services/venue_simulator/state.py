@@ -59,6 +59,7 @@ class State:
         self.synthetic = Account(SYNTHETIC, {}, 0)
         self.orders: dict[int, ClientOrder] = {}
         self.closed: dict[int, SimulatedOrder] = {}
+        self.linked: dict[int, ClientOrder] = {}  # those something happened to
         self.with_stops: dict[str, Listing] = {}  # those without are dropped when looked at
         self.settlements: list[Settlement] = []
         self.delivery_prices: dict[str, list[DeliveryPrice]] = {}
@@ -175,6 +176,8 @@ class State:
             del self.orders[order.number]
             account.remove_order(order)
             self.listings[order.symbol].client_orders -= 1
+        if order.link is not None:
+            self.linked[order.number] = order
         record = self.record(order)
         account.closed.append(record)
         self.closed[order.number] = record

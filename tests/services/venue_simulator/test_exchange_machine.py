@@ -11,9 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from common.messages import OrderType, Side, TimeInForce, TriggerPrice
 from common.venues.simulation import (
     BookChange,
+    FillCondition,
     FlowAction,
     FlowOrder,
     LevelAction,
+    LinkKind,
+    LinkRequest,
     OrderChanged,
     OrderChanges,
     OrderFilter,
@@ -32,6 +35,30 @@ PRICES = st.integers(-6, 6).map(lambda n: D(50_000) + n * D("0.5"))
 QUANTITIES = st.integers(1, 9).map(lambda n: n * D("0.001"))
 WHO = st.sampled_from(PEOPLE)
 SIDES = st.sampled_from(list(Side))
+OTHERS = st.builds(
+    OrderRequest,
+    st.just(SYMBOL),
+    SIDES,
+    QUANTITIES,
+    st.just(OrderType.LIMIT),
+    PRICES,
+    reduce_only=st.booleans(),
+) | st.builds(
+    OrderRequest,
+    st.just(SYMBOL),
+    SIDES,
+    QUANTITIES,
+    st.sampled_from([OrderType.STOP, OrderType.TAKE_PROFIT]),
+    trigger=st.sampled_from(list(TriggerPrice)),
+    trigger_price=PRICES,
+    reduce_only=st.booleans(),
+)
+LINKS = st.none() | st.builds(
+    LinkRequest,
+    st.sampled_from(list(LinkKind)),
+    st.sampled_from(list(FillCondition)),
+    st.lists(OTHERS, min_size=1, max_size=2).map(tuple),
+)
 OPEN_STATES = (OrderState.OPEN, OrderState.UNTRIGGERED)
 
 
@@ -66,6 +93,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         trigger_price=PRICES,
         offset=st.integers(1, 6).map(lambda n: n * D("0.5")),
         display=st.one_of(st.none(), QUANTITIES),
+        link=LINKS,
     )
     def place(self, who, side, quantity, price, kind, tif, post_only, reject, reduce_only, **more):
         trailing = kind is OrderType.TRAILING_STOP
@@ -84,6 +112,7 @@ class ExchangeMachine(RuleBasedStateMachine):
             more["trigger_price"] if stop and not trailing else None,
             trigger_offset=more["offset"] if trailing else None,
             display_quantity=more["display"],
+            link=more["link"],
         )
         self.exchange.place(who, request, self.scene.now)
 
@@ -187,7 +216,9 @@ class ExchangeMachine(RuleBasedStateMachine):
             if o.state is OrderState.OPEN
         }
         assert resting == known and listing.client_orders == len(orders)
-        assert len(listing.triggers) == len(orders) - len(known)
+        dormant = sum(o.link is not None and o.link.is_dormant for o in orders)
+        assert len(listing.triggers) == len(orders) - len(known) - dormant
+        assert not state.linked
 
     @invariant()
     def working_totals_are_those_of_the_resting_orders(self):

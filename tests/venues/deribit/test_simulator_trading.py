@@ -209,7 +209,32 @@ REFUSED: list[tuple[dict[str, Any], int, str, str]] = [
     ({"advanced": "usd"}, 11038, "no_adv_for_futures", ""),
     ({"mmp": True}, 13040, "mmp_required", ""),
     ({"display_amount": 10}, 10036, "invalid_max_show_amount", "display_amount"),
-    ({"linked_order_type": "one_cancels_other"}, 10033, "not_implemented", ""),
+    ({"linked_order_type": "one_cancels_other"}, -32602, "Invalid params", "otoco_config"),
+    ({"otoco_config": [{}]}, -32602, "Invalid params", "linked_order_type"),
+    (
+        {"linked_order_type": "one_triggers_other", "otoco_config": [{"amount": 10}]},
+        -32602,
+        "Invalid params",
+        "direction",
+    ),
+    (
+        {
+            "linked_order_type": "one_triggers_one_cancels_other",
+            "otoco_config": [{"direction": "sell", "price": 60_000}],
+        },
+        -32602,
+        "Invalid params",
+        "otoco_config",
+    ),
+    (
+        {
+            "linked_order_type": "one_triggers_other",
+            "otoco_config": [{"direction": "sell", "price": 60_000}] * 11,
+        },
+        13901,
+        "no_more_oto_orders",
+        "",
+    ),
     ({"valid_until": 1}, 13888, "timed_out", "valid_until"),
     ({"valid_until": 1.5}, -32602, "Invalid params", "valid_until"),
 ]

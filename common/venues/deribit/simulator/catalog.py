@@ -132,6 +132,8 @@ def order_id(order: SimulatedOrder, settlement: str) -> str:
 
     https://docs.deribit.com (read mid-2026) shows `ETH-584864807` and `USDC-SLMB-19641`.
     """
+    if order.link is not None and order.link.is_dormant:
+        return f"OTO-{order.number}"
     if order.trigger is not None and order.trigger_order is None:
         kind = _TRIGGER_KINDS.get(order.order_type, "SL")
         letter = _TRIGGER_LETTERS[order.trigger]

@@ -11,6 +11,8 @@ from common.venues.deribit.universe import Listing, stable_id
 from common.venues.simulation import (
     BookView,
     CancelReason,
+    FillCondition,
+    LinkView,
     OrderState,
     PositionView,
     PublicTrade,
@@ -50,7 +52,10 @@ CANCEL_REASONS = {
     CancelReason.EXPIRY: "settlement",
     CancelReason.REDUCE_ONLY: "risk_mitigation",
     CancelReason.NOT_ENOUGH_FUNDS: "risk_mitigation",
+    CancelReason.OTHER_CLOSED: "oco_other_closed",
+    CancelReason.PRIMARY_CLOSED: "oto_primary_closed",
 }
+FILL_CONDITIONS = {condition: condition.value for condition in FillCondition}
 TICK_DIRECTIONS = {
     TickDirection.PLUS: 0,
     TickDirection.ZERO_PLUS: 1,
@@ -281,9 +286,14 @@ def order_type(order: SimulatedOrder) -> str:
 
 
 def order(
-    order: SimulatedOrder, listing: Listing, user_id: int, stop: SimulatedOrder | None = None
+    order: SimulatedOrder,
+    listing: Listing,
+    user_id: int,
+    parent: SimulatedOrder | None = None,
+    primary: SimulatedOrder | None = None,
 ) -> dict[str, Any]:
-    """stop: the trigger order that this one was born from."""
+    """parent: the trigger order or secondary order that this one was born from; primary: the order
+    whose execution places it."""
     settlement = listing.definition.settlement
     is_stop = order.trigger is not None and order.trigger_order is None
     result: dict[str, Any] = {
@@ -322,10 +332,28 @@ def order(
     if order.display_quantity is not None and order.shown_quantity is not None:
         result["display_amount"] = number(order.shown_quantity)
         result["refresh_amount"] = number(order.display_quantity)
-    if stop is not None:
-        result["trigger_order_id"] = order_id(stop, settlement)
+    if parent is not None:
+        result["trigger_order_id"] = order_id(parent, settlement)
+    if order.link is not None:
+        result |= _link_members(order.link)
+    if primary is not None:
+        result["primary_order_id"] = order_id(primary, settlement)
     if order.cancel_reason is not None:
         result["cancel_reason"] = CANCEL_REASONS[order.cancel_reason]
+    return result
+
+
+def _link_members(link: LinkView) -> dict[str, Any]:
+    """Members that are absent of orders that have no such link."""
+    result: dict[str, Any] = {"trigger_fill_condition": FILL_CONDITIONS[link.condition]}
+    if link.secondaries:
+        result["oto_order_ids"] = [f"OTO-{number}" for number in link.secondaries]
+    if link.triggers_pair:
+        result["is_primary_otoco"] = True
+    if link.primary is not None:
+        result["is_secondary_oto"] = True
+    if link.pair is not None:
+        result["oco_ref"] = str(link.pair)
     return result
 
 

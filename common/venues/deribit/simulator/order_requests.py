@@ -8,9 +8,15 @@ from typing import Any
 from common.messages import OrderType, Side, TriggerPrice
 from common.venues.deribit.simulator import objects
 from common.venues.deribit.simulator.catalog import NS_PER_MS
-from common.venues.deribit.simulator.envelope import Refused, invalid_params
+from common.venues.deribit.simulator.envelope import Refused, Request, invalid_params
+from common.venues.deribit.simulator.parameters import check, parse_line
 from common.venues.deribit.universe import Listing
-from common.venues.simulation import OrderChanges, OrderRequest
+from common.venues.simulation import (
+    LinkKind,
+    LinkRequest,
+    OrderChanges,
+    OrderRequest,
+)
 
 MAX_LABEL = 64
 LIFETIMES = {text: lifetime for lifetime, text in objects.LIFETIMES.items()}
@@ -47,7 +53,23 @@ TYPE_FILTERS: dict[str, frozenset[OrderType] | None] = {
     "trailing_stop": TRAILING,
     "trailing_all": TRAILING,
 }
-UNSUPPORTED = ("linked_order_type", "otoco_config")
+LINKS = {
+    "one_triggers_other": LinkKind.TRIGGERS,
+    "one_cancels_other": LinkKind.CANCELS,
+    "one_triggers_one_cancels_other": LinkKind.TRIGGERS_PAIR,
+}
+FILL_CONDITIONS = {text: condition for condition, text in objects.FILL_CONDITIONS.items()}
+MAX_LINKED = 10
+PARTNERS = {LinkKind.CANCELS: 1, LinkKind.TRIGGERS_PAIR: 2}
+DIRECTIONS = {text: side for side, text in objects.DIRECTIONS.items()}
+SECONDARY = parse_line(
+    "amount:num direction*:str{buy/sell} price:num label:str "
+    "type:str{limit/stop_limit/take_limit/market/stop_market/take_market/market_limit/"
+    "trailing_stop} "
+    "time_in_force:str{good_til_cancelled/good_til_day/fill_or_kill/immediate_or_cancel} "
+    "post_only:bool reject_post_only:bool reduce_only:bool "
+    "trigger:str{index_price/mark_price/last_price} trigger_price:num trigger_offset:num"
+)
 
 
 def order_request(
@@ -74,14 +96,40 @@ def order_request(
         session=session,
         valid_until_ns=_valid_until_ns(params),
         display_quantity=_display(params, quantity),
+        link=_link(params, listing, quantity, session),
         **_trigger(params, order_type),
     )
 
 
+def _link(
+    params: dict[str, Any], listing: Listing, quantity: Decimal, session: str
+) -> LinkRequest | None:
+    """linked_order_type with otoco_config, whose orders have the first one's amount if they name
+    none."""
+    configs = params.get("otoco_config")
+    if "linked_order_type" not in params:
+        if configs:
+            raise invalid_params("linked_order_type", "required")
+        return None
+    if configs is None:
+        raise invalid_params("otoco_config", "required")
+    if len(configs) > MAX_LINKED:
+        raise Refused(13901, "no_more_oto_orders")
+    kind = LINKS[params["linked_order_type"]]
+    if not configs or (kind is not LinkKind.TRIGGERS and len(configs) != PARTNERS[kind]):
+        raise invalid_params("otoco_config", "wrong number of orders")
+    orders = []
+    for config in configs:
+        one = check(SECONDARY, Request("", config))
+        if "amount" not in one:
+            one["amount"] = quantity
+        orders.append(order_request(one, listing, DIRECTIONS[one["direction"]], session))
+    condition = FILL_CONDITIONS[params.get("trigger_fill_condition", "first_hit")]
+    return LinkRequest(kind, condition, tuple(orders))
+
+
 def refuse_unsupported(params: dict[str, Any], listing: Listing) -> None:
     """What the venue offers and the simulator does not is refused, never half done."""
-    if any(name in params for name in UNSUPPORTED):
-        raise Refused(10033, "not_implemented")
     if "advanced" in params:
         if listing.definition.strike is None:
             raise Refused(11038, "no_adv_for_futures")

@@ -81,11 +81,18 @@ class OrderMethods:
     # --- objects -----------------------------------------------------------------------------
 
     def order_object(self, order: SimulatedOrder, owner: Identity) -> dict[str, Any]:
-        stop: SimulatedOrder | None = None
-        if order.trigger_order is not None:
-            found = self._exchange.order(order.account, order.trigger_order)
-            stop = None if isinstance(found, ExchangeRefusal) else found
-        return objects.order(order, self._catalog.listing(order.symbol), owner.user_id, stop)
+        listing, link = self._catalog.listing(order.symbol), order.link
+        if order.trigger_order is None and link is None:
+            return objects.order(order, listing, owner.user_id)
+        parent, primary = order.trigger_order, None
+        if link is not None:
+            parent, primary = parent or link.secondary, link.primary
+        found = [self._found(order.account, number) for number in (parent, primary)]
+        return objects.order(order, listing, owner.user_id, *found)
+
+    def _found(self, account: str, number: int | None) -> SimulatedOrder | None:
+        found = None if number is None else self._exchange.order(account, number)
+        return None if isinstance(found, ExchangeRefusal) else found
 
     def trade_object(self, fill: SimulatedFill, owner: Identity) -> dict[str, Any]:
         return objects.user_trade(fill, self._catalog.listing(fill.symbol), owner.user_id)

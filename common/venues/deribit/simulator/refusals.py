@@ -31,6 +31,7 @@ NAMES = {
     R.INVALID_TRIGGER: (11036, "invalid_trigger_price"),
     R.INVALID_DISPLAY: (10036, "invalid_max_show_amount"),
     R.NO_LIQUIDITY: (11030, "other_reject no_liquidity"),
+    R.LINK_NOT_ALLOWED: (13901, "no_more_oto_orders"),
     R.TOO_LATE: (13888, "timed_out"),
     R.LABEL_NOT_UNIQUE: (13032, "non_unique_order_label"),
     R.MAX_OPEN_ORDERS: (11030, "other_reject too_many_open_orders"),
@@ -49,6 +50,7 @@ FIELDS = {
     "number": "order_id",
     "valid_until_ns": "valid_until",
     "display_quantity": "display_amount",
+    "link": "otoco_config",
 }
 
 
