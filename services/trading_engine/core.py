@@ -152,6 +152,7 @@ class TradingEngine:
             self._state.out.alert("WARNING", str(error))
             # What it said is lost to us, so ask the venue how things stand.
             self._doubts.sync_soon(now_ns)
+            self._link.on_bad_frame()
             return
         for item in told:
             self._on_told(item, now_ns)

@@ -78,6 +78,11 @@ class Link:
                 state.out.alert("ERROR", text)
                 self._close(text)
 
+    def on_bad_frame(self) -> None:
+        """Before the login is done, what cannot be read may be its answer: begin again."""
+        if self._is_up and not self._state.logged_in:
+            self._close("an answer to the login that cannot be read")
+
     def next_ns(self) -> int | None:
         if self._is_up:
             return self._entry.next_wake_ns

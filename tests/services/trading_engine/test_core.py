@@ -777,3 +777,15 @@ def test_calls_are_logged_with_method_latency_and_outcome(bench: Bench):
     bench.placed()
     (call,) = [x for x in bench.commands if isinstance(x, c.ApiCalled)]
     assert (call.method, call.outcome, call.latency_ms) == ("private/buy", "ok", 0.0)
+
+
+def test_a_login_answer_that_cannot_be_read_closes_the_link():
+    bench = Bench()
+    bench.losing = True
+    bench.start()
+    bench.feed(c.VenueFrame(LINK, b'{"id": 2, "result": {"access_token": \xff}}', bench.now))
+    assert any(isinstance(command, c.LinkClose) for command in bench.commands)
+    bench.losing = False
+    bench.connect()
+    bench.feed(c.VenueFrame(LINK, b"not json", bench.now))
+    assert sum(isinstance(command, c.LinkClose) for command in bench.commands) == 1
