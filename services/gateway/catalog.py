@@ -24,9 +24,6 @@ class Catalog:
     def __len__(self) -> int:
         return len(self._definitions)
 
-    def __contains__(self, instrument: str) -> bool:
-        return instrument in self._definitions
-
     def get(self, instrument: str) -> m.InstrumentDefinition | None:
         return self._definitions.get(instrument)
 

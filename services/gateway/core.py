@@ -25,7 +25,6 @@ from services.gateway.events import (
     ClientRequest,
     GatewayCommand,
     GatewayEvent,
-    HttpAbandoned,
     HttpAnswer,
     HttpCalled,
     Send,
@@ -84,7 +83,6 @@ class GatewayCore:
             ClientDrained: lambda event, now_ns: self._clients.drain(event.client),
             ClientClosed: lambda event, now_ns: self._clients.close(event.client, now_ns),
             HttpCalled: self._on_http,
-            HttpAbandoned: lambda event, now_ns: [],
         }
 
     def _make_methods(self) -> dict[str, tuple[str, Handler]]:

@@ -54,12 +54,6 @@ class HttpCalled(Data):
     authorization: str = ""
 
 
-class HttpAbandoned(Data):
-    """The HTTP client went away before its answer."""
-
-    call: int
-
-
 class Send(Data):
     """One frame to each of these clients; the times are those of the message it carries, if any."""
 
@@ -83,13 +77,6 @@ class HttpAnswer(Data):
 
 
 GatewayEvent = (
-    Event
-    | ClientOpened
-    | ClientRequest
-    | ClientBlocked
-    | ClientDrained
-    | ClientClosed
-    | HttpCalled
-    | HttpAbandoned
+    Event | ClientOpened | ClientRequest | ClientBlocked | ClientDrained | ClientClosed | HttpCalled
 )
 GatewayCommand = CoreCommand | Send | CloseClient | HttpAnswer

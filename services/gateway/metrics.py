@@ -64,6 +64,8 @@ class Collector:
         for labels, count in stats.calls.items():
             calls.add_metric(list(labels), count)
         yield calls
+        asking = self._core.asking
+        yield _gauge("crossdesk_gateway_requests_open", "Requests to other processes", asking)
         topics = self._core.reading.market.topics
         yield _gauge("crossdesk_gateway_topics", "Topics of market data followed", topics)
         known = len(self._core.reading.catalog)

@@ -159,10 +159,7 @@ def _reference(name: str) -> Schema:
 def _schemas() -> dict[str, Schema]:
     schemas = {name: _row(name, kind) for name, kind in ROWS.items()}
     for name, parts in LISTS.items():
-        properties = {
-            key: {"type": "array", "items": _reference(row)} for key, row in parts.items()
-        }
-        schemas[name] = _exactly(properties)
+        schemas[name] = _exactly({key: _list(_reference(row)) for key, row in parts.items()})
     schemas["Book"] = _exactly(
         {
             "instrument": TEXT,
@@ -189,7 +186,7 @@ def _schemas() -> dict[str, Schema]:
         "description": "One per account.",
         "items": _exactly({"venue": TEXT, "account": TEXT, **judged}),
     }
-    orders = {"type": "array", "items": _reference("Order")}
+    orders = _list(_reference("Order"))
     schemas["CancelAllAnswer"] = _exactly(
         {"accepted": FLAG, "in_doubt": FLAG, "orders": orders, "results": results}
     )

@@ -26,7 +26,6 @@ from services.gateway.events import (
     ClientOpened,
     ClientRequest,
     CloseClient,
-    HttpAbandoned,
     HttpAnswer,
     HttpCalled,
     Send,
@@ -41,7 +40,6 @@ HANDSHAKE_S = 5.0
 CLOSE_S = 2.0
 PING_S = 20.0
 MAX_ADDRESS = 65_536  # of a request line: hundreds of instruments fit
-GOING_AWAY = 1001
 JSON = "application/json"
 
 
@@ -180,9 +178,6 @@ class GatewayServer:
             self._shell.feed(call)
             try:
                 answer = await future
-            except asyncio.CancelledError:
-                self._shell.feed(HttpAbandoned(number))
-                raise
             finally:
                 self._calls.pop(number, None)
             return web.Response(body=answer.body, status=answer.status, content_type=JSON)
