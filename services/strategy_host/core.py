@@ -156,6 +156,7 @@ class StrategyHost:
         self._tell_orders(self._bench.oms.on_reply(event.reply, self._bench.now_ns))
 
     def _on_request_failed(self, event: c.RequestFailed) -> None:
+        self._bench.engine_ready = False  # until it beats again
         self._tell_orders(self._bench.oms.on_failed(event, self._bench.now_ns))
 
     def _on_subscribed(self, event: c.Subscribed) -> None:
