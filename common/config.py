@@ -150,6 +150,7 @@ class SimulatorConfig(Config):
     private_key: str = ""
     replay: list[str] = []  # recordings that are the market instead of a made-up one
     replay_speed: float = 1.0
+    control: bool = False  # serve /control/v1 to this machine: faults for tests
 
 
 class KeyConfig(Config):

@@ -26,18 +26,27 @@ class World(Protocol):
 
 
 class SendFrame(Data):
-    """One text frame to each of these connections; encoded once for all of them."""
+    """One text frame to each of these connections; encoded once for all of them.
+
+    method: of the request that it answers; channel: whose notification it is; "" for neither.
+    """
 
     connections: tuple[int, ...]
     payload: bytes
+    method: str = ""
+    channel: str = ""
 
 
 class CloseConnection(Data):
-    """Close with this WebSocket code and reason once what was queued before is sent."""
+    """Close with this WebSocket code and reason once what was queued before is sent.
+
+    is_abrupt: as if the cable were cut: nothing more is sent.
+    """
 
     connection: int
     code: int
     reason: str
+    is_abrupt: bool = False
 
 
 Output = SendFrame | CloseConnection
@@ -54,9 +63,46 @@ class HttpRequest(Data):
 
 
 class HttpAnswer(Data):
+    """method: of the request that it answers, as in SendFrame."""
+
     status: int
     body: bytes
     content_type: str = "application/json"
+    method: str = ""
+
+
+class VenueControls(Protocol):
+    """What tests may do to a protocol server that its clients cannot; "" as a client is all."""
+
+    def client_of(self, connection: int) -> str:
+        """Client id of who is logged in on a connection, "" for nobody."""
+        ...
+
+    def connections(self) -> list[int]: ...
+
+    def expire_tokens(self, client_id: str, now_ns: int) -> int:
+        """All logins of a client end now; their number."""
+        ...
+
+    def ban(self, client_id: str, until_ns: int) -> None:
+        """Refuse a client's requests, and any connection if all are meant, until then."""
+        ...
+
+    def set_maintenance(self, is_on: bool) -> list[Output]:
+        """Refuse all that trades or asks for private data, and tell who wants to know."""
+        ...
+
+    def redefine(self, definition: InstrumentDefinition) -> None:
+        """An instrument has other figures from now on."""
+        ...
+
+    def add_instrument(self, symbol: str, like: str, now_ns: int) -> None:
+        """List one more that differs from another by what its name says.
+
+        Raises:
+            PeerError: no instrument can have this name.
+        """
+        ...
 
 
 class ProtocolServer(Protocol):
@@ -64,6 +110,9 @@ class ProtocolServer(Protocol):
 
     websocket_paths: tuple[str, ...]
     http_prefixes: tuple[str, ...]
+
+    @property
+    def controls(self) -> VenueControls: ...
 
     def open(self, connection: int, address: str, now_ns: int) -> bool:
         """A WebSocket asks to connect; False: refused, its address has too many."""

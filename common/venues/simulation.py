@@ -691,6 +691,10 @@ class SimulatedMarket(Protocol):
         """Trade these too; futures before the options on them. Known ones are left alone."""
         ...
 
+    def redefine(self, definition: InstrumentDefinition) -> None:
+        """Trade this one with other figures, such as another tick."""
+        ...
+
     def set_awake(self, symbol: str, awake: bool) -> None:
         """A book begins or ceases to be kept: the cap on updates is shared among those kept."""
         ...

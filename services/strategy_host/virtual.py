@@ -22,12 +22,12 @@ from common.client import publisher_of
 from common.errors import LocalError
 from common.venues.serving import CloseConnection, HttpRequest, SendFrame
 from services.venue_simulator.core import (
-    AnswerHttp,
     ConnectionClosed,
     FrameReceived,
     HttpAsked,
     VenueSimulator,
 )
+from services.venue_simulator.faults import AnswerHttp
 
 MS = 1_000_000
 NS_PER_S = 1_000_000_000

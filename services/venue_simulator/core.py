@@ -11,14 +11,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from common import core as c
 from common.config import SimulatorConfig
 from common.core import Data
-from common.errors import ConfigError
+from common.errors import ConfigError, PeerError
 from common.messages import InstrumentDefinition
 from common.venues.contract import Venue
 from common.venues.serving import HttpAnswer, HttpRequest, ProtocolServer
+from services.venue_simulator.control import Clock, Control, parse, refusal
 from services.venue_simulator.exchange import Exchange
+from services.venue_simulator.faults import AnswerHttp, Faults
 from services.venue_simulator.market import Market
 
 # Orders and trades are numbered from the milliseconds since 2020, so that a restart repeats none.
@@ -42,9 +46,12 @@ class HttpAsked(Data):
     request: HttpRequest
 
 
-class AnswerHttp(Data):
+class ControlAsked(Data):
+    """An action of the control interface (control.py), answered as HttpAsked is."""
+
     number: int
-    answer: HttpAnswer
+    action: str
+    body: bytes
 
 
 class SimulatedWorld:
@@ -66,23 +73,33 @@ class SimulatedWorld:
 
 
 class VenueSimulator:
-    """One simulated venue."""
+    """One simulated venue.
+
+    Attributes:
+        control: what tests do to it beyond what clients can.
+    """
 
     def __init__(self, venue: Venue, config: SimulatorConfig, now_ns: int) -> None:
-        self._offset_ns = _start_ns(config, now_ns) - now_ns
-        venue_ns = now_ns + self._offset_ns
+        self._clock = Clock(_start_ns(config, now_ns) - now_ns)
+        venue_ns = self._clock.at(now_ns)
         self._world = SimulatedWorld(config, venue_ns)
-        self.server: ProtocolServer = venue.simulator(
-            config, self._world.exchange, self._world, venue_ns
+        exchange = self._world.exchange
+        self.server: ProtocolServer = venue.simulator(config, exchange, self._world, venue_ns)
+        self._faults = Faults(self.server.controls.client_of)
+        self.control = Control(
+            self.server.controls, exchange, self._world.market, self._faults, self._clock
         )
 
     def accept(self, connection: int, address: str, now_ns: int) -> bool:
         """Whether a new WebSocket connection is welcome."""
-        return self.server.open(connection, address, now_ns + self._offset_ns)
+        return self.server.open(connection, address, self._clock.at(now_ns))
 
     def handle(self, event: Any, now_ns: int) -> Sequence[Any]:
         """Returns the commands named in the module's docstring, and those of common/core.py."""
-        venue_ns = now_ns + self._offset_ns
+        return self._faults.pass_on(self._handle(event, now_ns), now_ns)
+
+    def _handle(self, event: Any, now_ns: int) -> Sequence[Any]:
+        venue_ns = self._clock.at(now_ns)
         match event:
             case FrameReceived(connection, payload):
                 return self.server.receive(connection, payload, venue_ns)
@@ -91,14 +108,25 @@ class VenueSimulator:
                 return [AnswerHttp(number, answer), *outputs]
             case ConnectionClosed(connection):
                 return self.server.closed(connection, venue_ns)
+            case ControlAsked():
+                return self._controlled(event, now_ns)
             case c.Started():
                 return [c.SetState("ready"), *self.on_time(now_ns)]
         return []
 
+    def _controlled(self, asked: ControlAsked, now_ns: int) -> list[Any]:
+        try:
+            result, outputs = self.control.run(parse(asked.action, asked.body), now_ns)
+        except PeerError as error:
+            answer = HttpAnswer(400, msgspec.json.encode(refusal(error)))
+            return [AnswerHttp(asked.number, answer)]
+        return [AnswerHttp(asked.number, HttpAnswer(200, msgspec.json.encode(result))), *outputs]
+
     def on_time(self, now_ns: int) -> Sequence[Any]:
-        venue_ns = now_ns + self._offset_ns
+        venue_ns = self._clock.at(now_ns)
         self._world.exchange.advance(venue_ns)
-        return [*self.server.on_time(venue_ns), c.WakeAt(now_ns + STEP_NS)]
+        outputs = self._faults.pass_on(self.server.on_time(venue_ns), now_ns)
+        return [*self._faults.on_time(now_ns), *outputs, c.WakeAt(now_ns + STEP_NS)]
 
 
 def _start_ns(config: SimulatorConfig, now_ns: int) -> int:

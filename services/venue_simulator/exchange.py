@@ -50,6 +50,7 @@ from services.venue_simulator.filters import (
 from services.venue_simulator.funds import Funds
 from services.venue_simulator.listing import Listing
 from services.venue_simulator.market_views import MarketViews
+from services.venue_simulator.operations import Operations
 from services.venue_simulator.order_entry import OrderEntry, closing_request
 from services.venue_simulator.rules import SECOND_NS, ExchangeRules
 from services.venue_simulator.settlement import Settler
@@ -81,6 +82,7 @@ class Exchange:
         self._execution = Execution(self._state)
         self._entry = OrderEntry(self._state, self._funds, self._execution)
         self._settler = Settler(self._state, self._execution)
+        self.operations = Operations(self._state, self._entry, self._execution, self._settler)
         self._account_views = AccountViews(self._state, self._funds)
         self._market_views = MarketViews(self._state)
         self._second = 0

@@ -98,6 +98,10 @@ class Listing:
         return self.status is InstrumentStatus.ACTIVE
 
     @property
+    def is_expired(self) -> bool:
+        return self.status is InstrumentStatus.EXPIRED
+
+    @property
     def is_option(self) -> bool:
         return self.kind is InstrumentKind.OPTION
 
@@ -123,6 +127,12 @@ class Listing:
         self.change_id = next(self._change_ids)
         self.changed_ns = self.stepped_ns = now_ns
         self.awake = True
+
+    def remake(self, seed: Iterable[FlowOrder]) -> None:
+        """Fill the empty book of other ticks; take_change tells what is in it."""
+        self.engine = MatchingEngine(self.scale.step_at)
+        for act in seed:
+            self.apply(act)
 
     def sleep(self) -> None:
         """Forget the book; no client has orders in it."""

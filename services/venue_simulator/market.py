@@ -76,6 +76,13 @@ class Market:
             if definition.symbol not in self._traded:
                 self._add(definition)
 
+    def redefine(self, definition: InstrumentDefinition) -> None:
+        """Trade this one with other figures, such as another tick."""
+        awake = definition.symbol in self._awake
+        self.set_awake(definition.symbol, False)
+        self._add(definition)
+        self.set_awake(definition.symbol, awake)
+
     def forget_expired(self, now_ns: int) -> None:
         """Drop what expired days ago."""
         for symbol, traded in list(self._traded.items()):

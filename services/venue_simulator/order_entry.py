@@ -155,7 +155,7 @@ class OrderEntry:
     def step(self, listing: Listing) -> None:
         """Let the synthetic traders of an awake book act up to now."""
         now_ns, since_ns = self._state.now_ns, listing.stepped_ns
-        if now_ns <= since_ns or not listing.awake:
+        if now_ns <= since_ns or not listing.awake or not listing.is_open:
             return
         listing.stepped_ns = now_ns
         traded = False
@@ -171,7 +171,7 @@ class OrderEntry:
 
     def run_triggers(self, listing: Listing, source: TriggerPrice) -> None:
         """Turn every stop whose price is met into an order, until none is left."""
-        while listing.triggers:
+        while listing.triggers and listing.is_open:
             price = self._state.trigger_price(listing, source)
             due = listing.triggers.take_due(source, price) if price is not None else []
             if not due:

@@ -65,7 +65,7 @@ class Settler:
         """Everything that is due at this moment; the clock of the state stands at it."""
         self.fund(at_ns)
         while self._expiries and self._expiries[0][0] <= at_ns:
-            self._expire(self._state.listings[heapq.heappop(self._expiries)[1]], at_ns)
+            self.expire(self._state.listings[heapq.heappop(self._expiries)[1]], at_ns)
         if at_ns >= self._next_settlement_ns:
             self._next_settlement_ns += DAY_NS
             self._settle(at_ns)
@@ -86,7 +86,10 @@ class Settler:
 
     # expiry
 
-    def _expire(self, listing: Listing, at_ns: int) -> None:
+    def expire(self, listing: Listing, at_ns: int) -> None:
+        """Deliver; what has expired before its time is left alone."""
+        if listing.is_expired:
+            return
         state = self._state
         index = self._delivery_price(listing, at_ns)
         self._cancel_all(listing, CancelReason.EXPIRY, day_only=False)

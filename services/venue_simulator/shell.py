@@ -7,6 +7,7 @@ loop together, so that a notification is encoded once however many read it.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import itertools
 import ssl
 from collections.abc import Awaitable, Callable
@@ -21,15 +22,17 @@ from common.transport.clock import now_ns
 from common.transport.loop import Shell
 from common.venues.serving import CloseConnection, HttpAnswer, HttpRequest, SendFrame
 from services.venue_simulator.core import (
-    AnswerHttp,
     ConnectionClosed,
+    ControlAsked,
     FrameReceived,
     HttpAsked,
     VenueSimulator,
 )
+from services.venue_simulator.faults import AnswerHttp
 
 MAX_MESSAGE_BYTES = 1_048_576  # the protocol's own limit is lower and gets an answer
 CLOSE_TIMEOUT_S = 2.0
+CONTROL_PREFIX = "/control/v1/"
 TOO_SLOW = "connection_too_slow"
 # What the core breaks on ends its own connection, not those of the others.
 BROKEN = "a request broke the simulator"
@@ -99,6 +102,8 @@ class Server:
             return await self._serve_websocket(request)
         if request.path.startswith(server.http_prefixes):
             return await self._serve_http(request)
+        if self._config.control and request.path.startswith(CONTROL_PREFIX):
+            return await self._serve_control(request)
         return web.Response(status=404, text="not found")
 
     async def _serve_http(self, request: web.Request) -> web.Response:
@@ -112,9 +117,21 @@ class Server:
             address=request.remote or "",
         )
         number = next(self._numbers)
+        return await self._ask(number, HttpAsked(number, asked))
+
+    async def _serve_control(self, request: web.Request) -> web.Response:
+        """Only for this machine, whatever address the venue itself listens on."""
+        if not ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback:
+            return web.Response(status=403, text="only from this machine")
+        if request.method != "POST":
+            return web.Response(status=405, text="method not allowed: POST the action")
+        number, action = next(self._numbers), request.path.removeprefix(CONTROL_PREFIX)
+        return await self._ask(number, ControlAsked(number, action, await request.read()))
+
+    async def _ask(self, number: int, event: object) -> web.Response:
         self._answers[number] = self._shell.loop.create_future()
         try:
-            self._shell.feed(HttpAsked(number, asked))
+            self._shell.feed(event)
             answer = await self._answers[number]
         except Exception:
             logger.exception(BROKEN)
@@ -204,6 +221,11 @@ class Server:
                 connection.transport.abort()
 
     def _close(self, command: CloseConnection) -> None:
+        connection = self._connections.get(command.connection)
+        if command.is_abrupt and connection is not None:
+            connection.is_closing = True
+            connection.transport.abort()
+            return
         self._close_now(command.connection, command.code, command.reason)
 
     def _close_now(self, number: int, code: int, reason: str) -> None:

@@ -105,7 +105,7 @@ class State:
         while self._due and self._due[0][0] <= self.now_ns:
             _, symbol = self._due[0]
             listing = self.listings[symbol]
-            if not listing.is_open or not listing.is_needed(self.now_ns):
+            if listing.is_expired or not listing.is_needed(self.now_ns):
                 heapq.heappop(self._due)
                 self.sleep(listing)
                 continue

@@ -108,3 +108,16 @@ def _friday(day: date, direction: int) -> date:
     """The next or the last Friday that is not this day itself."""
     distance = (FRIDAY - day.weekday()) * direction % 7 or 7
     return day + timedelta(distance * direction)
+
+
+def expiration_of(code: str) -> int | None:
+    """When an expiry of this code ends; None if the code is none."""
+    day, month, year = code[:-5], code[-5:-2], code[-2:]
+    if month not in MONTHS or not (day.isascii() and day.isdigit() and day[0] != "0"):
+        return None
+    if not (year.isascii() and year.isdigit()):
+        return None
+    try:
+        return expiry_ns(date(2000 + int(year), MONTHS.index(month) + 1, int(day)))
+    except ValueError:
+        return None

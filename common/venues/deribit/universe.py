@@ -14,6 +14,7 @@ from decimal import Decimal
 import msgspec
 
 from common.config import SimulatorConfig
+from common.errors import PeerError
 from common.messages import (
     Exact,
     InstrumentDefinition,
@@ -232,3 +233,52 @@ def _details(
         product_group=product.group,
         underlying_index=underlying_index,
     )
+
+
+def named_like(model: Listing, symbol: str, now_ns: int) -> Listing:
+    """Another instrument of a model's product, with the expiry and strike of its name.
+
+    Raises:
+        PeerError: the name is not one of that product, or has expired.
+    """
+    held = model.definition
+    parts, shape = symbol.split("-"), held.symbol.split("-")
+    if parts[0] != shape[0] or len(parts) != len(shape) or held.expiration_ns is None:
+        raise PeerError(f"{symbol!r} is no name of an expiry or option like {held.symbol!r}")
+    expiration_ns = expiries.expiration_of(parts[1])
+    if expiration_ns is None or expiration_ns <= now_ns:
+        raise PeerError(f"{symbol!r}: {parts[1]!r} is no expiry in the future")
+    changes: dict[str, object] = {"strike": None, "option_type": None}
+    if len(parts) == 4:
+        changes = {"strike": _strike(parts[2]), "option_type": _OPTION_TYPES.get(parts[3])}
+        if None in changes.values():
+            raise PeerError(f"{symbol!r}: no strike with C or P")
+    definition = msgspec.structs.replace(
+        held,
+        instrument=f"{VENUE}.{symbol}",
+        symbol=symbol,
+        expiration_ns=expiration_ns,
+        created_ns=now_ns,
+        **changes,
+    )
+    future = f"{parts[0]}-{parts[1]}"
+    details = msgspec.structs.replace(
+        model.details,
+        instrument_id=stable_id(symbol),
+        expiration_ms=expiration_ns // MS_NS,
+        created_ms=now_ns // MS_NS,
+        underlying_index=future if held.option_type is not None else "",
+    )
+    return Listing(definition, details)
+
+
+_OPTION_TYPES = {"C": OptionType.CALL, "P": OptionType.PUT}
+
+
+def _strike(text: str) -> Exact | None:
+    """As in names: 50000, 1d25; None if it is none."""
+    plain = text.replace("d", ".", 1)
+    digits = plain.replace(".", "", 1)
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 12) or not int(digits):
+        return None
+    return Exact(plain)

@@ -11,12 +11,12 @@ from common.core import Started
 from common.venues import load
 from common.venues.serving import CloseConnection, HttpRequest, SendFrame
 from services.venue_simulator.core import (
-    AnswerHttp,
     ConnectionClosed,
     FrameReceived,
     HttpAsked,
     VenueSimulator,
 )
+from services.venue_simulator.faults import AnswerHttp
 
 START_NS = 1_790_000_000_000_000_000  # 21 Sep 2026, 14:13:20 UTC
 MS_NS = 1_000_000

@@ -161,6 +161,15 @@ class Access:
             raise unauthorized("invalid_token")
         return grant
 
+    def expire(self, client_id: str, now_ns: int) -> int:
+        """All access tokens of a client, of all if "", are over; refresh tokens stay."""
+        now_ms = now_ns // 1_000_000
+        ended = {id(held): held for held in self._grants.values() if held.expires_ms > now_ms}
+        mine = [grant for grant in ended.values() if client_id in ("", grant.client_id)]
+        for grant in mine:
+            grant.expires_ms = now_ms
+        return len(mine)
+
     def forget(self, grant: Grant) -> None:
         """Invalidate all tokens of a login: `private/logout`."""
         self._grants = {t: g for t, g in self._grants.items() if g is not grant}

@@ -8,7 +8,13 @@ from decimal import Decimal
 import msgspec
 
 from common.config import SimulatorConfig
-from common.messages import InstrumentKind, InstrumentStatus, OrderType, TriggerPrice
+from common.messages import (
+    InstrumentDefinition,
+    InstrumentKind,
+    InstrumentStatus,
+    OrderType,
+    TriggerPrice,
+)
 from common.venues.deribit import universe
 from common.venues.deribit.simulator.envelope import Refused, invalid_params
 from common.venues.deribit.universe import Listing
@@ -90,6 +96,18 @@ class Catalog:
     def status(self, symbol: str) -> InstrumentStatus:
         definition = self._exchange.instrument(symbol)
         return InstrumentStatus.EXPIRED if definition is None else definition.status
+
+    def redefine(self, definition: InstrumentDefinition) -> None:
+        old = self.listing(definition.symbol)
+        self._keep(msgspec.structs.replace(old, definition=definition))
+
+    def add(self, listing: Listing, now_ns: int) -> None:
+        self._keep(listing)
+        self._world.list_instruments([listing.definition], now_ns)
+
+    def _keep(self, listing: Listing) -> None:
+        self._listings[listing.definition.symbol] = listing
+        self._by_id[listing.details.instrument_id] = listing
 
     def all(self) -> Iterable[Listing]:
         return self._listings.values()

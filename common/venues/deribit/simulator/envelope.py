@@ -17,6 +17,7 @@ from common.errors import PeerError
 REQUEST_LIMIT_BYTES = 32_768
 PARSE_ERROR, INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
 SERVER_VERSION = "1.2.26"
+BANNED = "banned"
 
 
 class Refused(PeerError):
@@ -159,4 +160,6 @@ def heartbeat(kind: str) -> bytes:
 
 def http_status(refused: Refused) -> int:
     """The HTTP status that goes with an error answer."""
+    if refused.data.get("reason") == BANNED:
+        return 429
     return 401 if refused.code == 13009 else 400

@@ -83,7 +83,7 @@ class Hub:
         outputs = self._emit(stream, now_ns)
         for data in stream.first(now_ns):
             payload = notification(stream.channel, data, stream.label)
-            outputs.append(SendFrame((connection,), payload))
+            outputs.append(SendFrame((connection,), payload, channel=stream.channel))
         stream.subscribers[connection] = None
         return outputs
 
@@ -146,12 +146,21 @@ class Hub:
         found: list[Any] = stream.collect(now_ns)
         if found:
             stream.due_ns = now_ns + stream.interval_ns
-        readers = tuple(stream.subscribers)
-        return [
-            SendFrame(readers, notification(stream.channel, data, stream.label))
-            for data in found
-            if readers
-        ]
+        return _frames(stream, found)
+
+    def announce(self, channel: str, data: Any) -> list[Output]:
+        """A notification that no event of the exchange causes."""
+        streams = [stream for stream in self._streams.values() if stream.channel == channel]
+        return [frame for stream in streams for frame in _frames(stream, [data])]
+
+
+def _frames(stream: Stream, found: list[Any]) -> list[Output]:
+    readers = tuple(stream.subscribers)
+    return [
+        SendFrame(readers, notification(stream.channel, data, stream.label), channel=stream.channel)
+        for data in found
+        if readers
+    ]
 
 
 def _key(event: SimulatedEvent) -> Key:

@@ -45,7 +45,6 @@ class PublicMethods:
         self.handlers: dict[str, Handler] = {
             "public/test": test,
             "public/hello": lambda call: {"version": SERVER_VERSION},
-            "public/status": lambda call: {"locked": "false"},
             "public/get_time": lambda call: milliseconds(call.now_ns),
             "public/get_currencies": get_currencies,
             "public/get_instruments": self._instruments,

@@ -14,6 +14,7 @@ from common.venues.deribit.simulator.calls import Call, Handler
 from common.venues.deribit.simulator.catalog import Catalog, Identity
 from common.venues.deribit.simulator.channels import Channels
 from common.venues.deribit.simulator.connection import Connection
+from common.venues.deribit.simulator.controls import Controls
 from common.venues.deribit.simulator.envelope import Refused, Request
 from common.venues.deribit.simulator.hub import Hub
 from common.venues.deribit.simulator.limits import Limits
@@ -56,6 +57,7 @@ class _Outcome(msgspec.Struct):
     status: int = 200
     end: str = ""
     joined: list[Stream] = []
+    method: str = ""
 
 
 class Simulator:
@@ -80,16 +82,24 @@ class Simulator:
         orders = OrderMethods(exchange, self._catalog)
         accounts = AccountMethods(exchange, self._catalog, limited)
         self._hub = Hub(exchange, Channels(exchange, self._catalog, orders, accounts))
+        self.controls = Controls(self._access, self._hub, self._catalog, self._connections)
         self._sessions = SessionMethods(self._access, self._hub, self._accounts)
         self._handlers: dict[str, Handler] = (
-            PublicMethods(exchange, self._catalog).handlers | orders.handlers | accounts.handlers
+            PublicMethods(exchange, self._catalog).handlers
+            | self.controls.handlers
+            | orders.handlers
+            | accounts.handlers
         )
+        admitted = frozenset(a.client_id for a in config.accounts if a.mass_quotes)
+        quotes = QuoteMethods(exchange, self._catalog, orders, admitted)
+        orders.freeze_quotes = quotes.freeze
+        self._handlers |= quotes.handlers | ProtectionMethods(exchange).handlers
 
     # --- connections -------------------------------------------------------------------------
 
     def open(self, connection: int, address: str, now_ns: int) -> bool:
         held = sum(1 for other in self._connections.values() if other.address == address)
-        if held >= self._config.connections_per_address:
+        if held >= self._config.connections_per_address or not self.controls.admits(now_ns):
             return False
         self._connections[connection] = Connection(connection, address, now_ns)
         return True
@@ -104,7 +114,7 @@ class Simulator:
         outcome = self._serve_frame(link, payload, now_ns)
         answer: list[Output] = []
         if outcome.payload is not None:
-            answer.append(SendFrame((connection,), outcome.payload))
+            answer.append(SendFrame((connection,), outcome.payload, method=outcome.method))
         caused = self._pump(now_ns)
         if self._config.notifications_first:
             outputs = before + caused + answer
@@ -168,33 +178,35 @@ class Simulator:
             result = self._run(asked, now_ns)
         except Refused as refused:
             ident = envelope.request_id(payload) if request is None else request.id
-            return _failed(ident, refused, now_ns)
+            return _failed(ident, refused, now_ns, "" if request is None else request.method)
         if link.logged_out:
             return _Outcome(None, end="logout")
         payload = envelope.answer(request.id, result, now_ns, now_ns)
-        return _Outcome(payload, joined=asked.joined)
+        return _Outcome(payload, joined=asked.joined, method=request.method)
 
     def http(self, request: HttpRequest, now_ns: int) -> tuple[HttpAnswer, list[Output]]:
         before = self._pump(now_ns)
         outcome = self._serve_http(request, now_ns)
         outputs = before + self._pump(now_ns)
-        return HttpAnswer(outcome.status, outcome.payload or b""), outputs
+        answer = HttpAnswer(outcome.status, outcome.payload or b"", method=outcome.method)
+        return answer, outputs
 
     def _serve_http(self, http: HttpRequest, now_ns: int) -> _Outcome:
         ident: int | str | msgspec.UnsetType = msgspec.UNSET
+        method = ""
         try:
             if http.method == "POST":
                 ident = envelope.request_id(http.body)
             request = self._parse_http(http)
-            ident = request.id
+            ident, method = request.id, request.method
             header = http.headers.get("authorization", "")
             grant = self._access.by_header(header, http.method, http.uri, http.body, now_ns)
             if grant is None and "access_token" in request.params:
                 grant = self._by_token(request, None, now_ns)
             result = self._run(_Asked(request, grant, http.address), now_ns)
         except Refused as refused:
-            return _failed(ident, refused, now_ns)
-        return _Outcome(envelope.answer(ident, result, now_ns, now_ns))
+            return _failed(ident, refused, now_ns, method)
+        return _Outcome(envelope.answer(ident, result, now_ns, now_ns), method=method)
 
     def _parse_http(self, http: HttpRequest) -> Request:
         path, _, query = http.uri.partition("?")
@@ -229,6 +241,7 @@ class Simulator:
     def _run(self, asked: _Asked, now_ns: int) -> Any:
         """One request, from its price in credits to its result."""
         request, link, grant = asked.request, asked.link, asked.grant
+        self.controls.check(request.method, grant, now_ns)
         self._pay(request.method, grant, asked.address, now_ns)
         method = METHODS.get(request.method)
         if method is None:
@@ -244,8 +257,10 @@ class Simulator:
             asked.joined = call.joined
             return result
         identity = None if grant is None else self._accounts[grant.client_id]
-        session = "" if link is None else link.session
-        return self._handlers[method.name](Call(method.name, params, now_ns, identity, session))
+        asking = Call(method.name, params, now_ns, identity)
+        if link is not None:
+            asking.session, asking.cancels_on_disconnect = link.session, link.cancel_on_disconnect
+        return self._handlers[method.name](asking)
 
     def _pay(self, method: str, grant: Grant | None, address: str, now_ns: int) -> None:
         if grant is not None:
@@ -269,7 +284,9 @@ def _check_scope(method: Method, grant: Grant | None) -> None:
         raise Refused(13403, "scope_exceeded", reason=f"needs {method.scope}")
 
 
-def _failed(ident: int | str | msgspec.UnsetType, refused: Refused, now_ns: int) -> _Outcome:
+def _failed(
+    ident: int | str | msgspec.UnsetType, refused: Refused, now_ns: int, method: str
+) -> _Outcome:
     payload = envelope.failure(ident, refused, now_ns, now_ns)
     end = "too_many_requests" if refused.code == 10028 else ""
-    return _Outcome(payload, envelope.http_status(refused), end)
+    return _Outcome(payload, envelope.http_status(refused), end, method=method)
