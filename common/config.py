@@ -125,6 +125,7 @@ class SimulatorAccountConfig(Config):
     client_secret: str
     balances: dict[str, str]
     limited: bool = True  # has the venue's default rate tier
+    mass_quotes: bool = True  # admitted to them, where the venue asks for that
     scopes: str = "trade:read_write account:read_write wallet:read block_trade:read"
 
 

@@ -63,6 +63,10 @@ class SimulatedRefusal(StrEnum):
     INVALID_DISPLAY = "INVALID_DISPLAY"
     NO_LIQUIDITY = "NO_LIQUIDITY"  # a MARKET_TO_LIMIT order found nobody to trade with
     TOO_LATE = "TOO_LATE"  # read after its valid_until
+    PROTECTION_MISSING = "PROTECTION_MISSING"  # the order asks for one that is not set
+    PROTECTION_FROZEN = "PROTECTION_FROZEN"  # it has acted, and waits
+    PROTECTION_QUANTITY = "PROTECTION_QUANTITY"  # limit: max_quantity
+    PROTECTION_TYPE = "PROTECTION_TYPE"  # of LIMIT orders only
     LINK_NOT_ALLOWED = "LINK_NOT_ALLOWED"  # not that many orders, or not these
     LABEL_TOO_LONG = "LABEL_TOO_LONG"
     LABEL_NOT_UNIQUE = "LABEL_NOT_UNIQUE"
@@ -92,6 +96,8 @@ class CancelReason(StrEnum):
     NOT_ENOUGH_FUNDS = "not_enough_funds"  # when its trigger was met
     OTHER_CLOSED = "other_closed"  # the other one of its pair
     PRIMARY_CLOSED = "primary_closed"  # the order that would have placed it
+    PROTECTION = "protection"  # market maker protection acted
+    PROTECTION_CHANGED = "protection_changed"  # it was removed, or allows less
 
 
 class SelfTrading(StrEnum):
@@ -146,6 +152,14 @@ class LinkRequest(Data):
     orders: tuple[OrderRequest, ...]
 
 
+class ProtectionTag(Data):
+    """Under which market maker protection an order is, and which quote it belongs to, if any."""
+
+    group: str = ""
+    quote_id: str | None = None
+    quote_set: str = ""
+
+
 class OrderRequest(Data):
     """A new order. price for LIMIT, STOP_LIMIT and TAKE_PROFIT_LIMIT; trigger for all that wait,
     with a trigger_price, or for TRAILING_STOP with a trigger_offset, which is its distance from the
@@ -173,6 +187,7 @@ class OrderRequest(Data):
     trigger_offset: Decimal | None = None
     display_quantity: Decimal | None = None
     link: LinkRequest | None = None
+    protection: ProtectionTag | None = None
 
 
 class OrderChanges(Data):
@@ -202,6 +217,9 @@ class OrderFilter(Data):
     order_types: frozenset[OrderType] | None = None
     label: str | None = None
     session: str | None = None
+    is_quote: bool | None = None
+    protection_group: str | None = None
+    quote_set: str | None = None
 
 
 class TradeFilter(Data):
@@ -293,6 +311,7 @@ class SimulatedOrder(Data):
     display_quantity: Decimal | None = None
     shown_quantity: Decimal | None = None
     link: LinkView | None = None
+    protection: ProtectionTag | None = None
 
     @property
     def leaves_quantity(self) -> Decimal:
@@ -326,6 +345,7 @@ class SimulatedFill(Data):
     self_trade: bool = False
     implied_volatility: float | None = None  # percent; options
     underlying_price: float | None = None
+    protection: ProtectionTag | None = None
 
 
 class PublicTrade(Data):
@@ -596,6 +616,33 @@ class MarginsView(Data):
     max_price: Decimal
 
 
+class Protection(Data):
+    """Market maker protection of one index and group of an account.
+
+    It acts when the fills within an interval, which begins with the first of them, exceed a limit:
+    their quantity, net delta or net vega (all in coin, vega in the counter currency), or their
+    number. frozen_ns 0: it stays frozen until it is reset.
+    """
+
+    index: str
+    group: str
+    interval_ns: int
+    frozen_ns: int
+    max_quantity: Decimal  # of one order
+    quantity_limit: Decimal | None = None
+    delta_limit: Decimal | None = None
+    vega_limit: Decimal | None = None
+    trade_count_limit: int | None = None
+
+
+class ProtectionStatus(Data):
+    """frozen_until_ns: None if it is not frozen, 0 if until it is reset."""
+
+    index: str
+    group: str
+    frozen_until_ns: int | None
+
+
 # --- events ----------------------------------------------------------------------------------
 
 
@@ -618,6 +665,15 @@ class BalanceChanged(Data):
 
     account: str
     currency: str
+
+
+class ProtectionActed(Data):
+    """A protection has canceled its orders; frozen_until_ns 0: until it is reset."""
+
+    account: str
+    index: str
+    group: str
+    frozen_until_ns: int
 
 
 class InstrumentStateChanged(Data):
@@ -644,6 +700,7 @@ SimulatedEvent = (
     | SimulatedFill
     | PositionChanged
     | BalanceChanged
+    | ProtectionActed
     | InstrumentStateChanged
     | InstrumentListed
     | IndexChanged
@@ -824,6 +881,18 @@ class SimulatedExchange(Protocol):
     def set_self_trading(self, account: str, mode: SelfTrading) -> None: ...
 
     def self_trading(self, account: str) -> SelfTrading: ...
+
+    def protect(self, account: str, wanted: Protection, now_ns: int) -> None:
+        """Set a protection; an interval of 0 removes it and cancels its orders."""
+        ...
+
+    def protections(self, account: str) -> list[Protection]: ...
+
+    def protection_status(self, account: str) -> list[ProtectionStatus]: ...
+
+    def reset_protection(self, account: str, index: str, group: str, now_ns: int) -> bool:
+        """Let a frozen protection take orders again; False if there is none."""
+        ...
 
     def settlements(
         self, account: str | None, symbol: str | None, currency: str | None, count: int

@@ -27,6 +27,8 @@ from common.venues.simulation import (
     OrderRequest,
     Placed,
     PositionView,
+    Protection,
+    ProtectionStatus,
     Refused,
     SelfTrading,
     Settlement,
@@ -224,6 +226,21 @@ class Exchange:
 
     def self_trading(self, account: str) -> SelfTrading:
         return self._state.accounts[account].self_trading
+
+    def protect(self, account: str, wanted: Protection, now_ns: int) -> None:
+        self._move_to(now_ns)
+        self._entry.protections.set(account, wanted)
+        self._entry.follow_links()
+
+    def protections(self, account: str) -> list[Protection]:
+        return self._entry.protections.all(account)
+
+    def protection_status(self, account: str) -> list[ProtectionStatus]:
+        return self._entry.protections.status(account)
+
+    def reset_protection(self, account: str, index: str, group: str, now_ns: int) -> bool:
+        self._move_to(now_ns)
+        return self._entry.protections.reset(account, index, group)
 
     def settlements(
         self, account: str | None, symbol: str | None, currency: str | None, count: int

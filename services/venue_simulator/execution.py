@@ -159,6 +159,8 @@ class Execution:
             self._state.linked[order.number] = order
         fill = self._fill(listing, public, price, quantity, order, liquidity, fee, realized)
         account.fills.append(fill)
+        if order.request.protection is not None:
+            self._state.guarded.append(fill)
         self._state.events.append(fill)
         self._touched[order.account, listing.symbol] = None
         return fill
@@ -202,6 +204,7 @@ class Execution:
             reduce_only=order.reduce_only,
             implied_volatility=public.implied_volatility,
             underlying_price=underlying,
+            protection=order.request.protection,
         )
 
     def _trim_reduce_only(self, account: Account, listing: Listing) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from common.venues.simulation import (
     HistoryFilter,
     OrderFilter,
+    ProtectionTag,
     PublicTrade,
     SimulatedFill,
     SimulatedOrder,
@@ -26,6 +27,19 @@ def matches_order(order: ClientOrder, listing: Listing, which: OrderFilter) -> b
         and (which.order_types is None or order.order_type in which.order_types)
         and (which.label is None or which.label == request.label)
         and (which.session is None or which.session == request.session)
+        and _matches_tag(request.protection, which)
+    )
+
+
+def _matches_tag(tag: ProtectionTag | None, which: OrderFilter) -> bool:
+    if which.is_quote is None and which.protection_group is None and which.quote_set is None:
+        return True
+    if tag is None:
+        return which.is_quote is False and which.protection_group is which.quote_set is None
+    return (
+        (which.is_quote is None or which.is_quote is (tag.quote_id is not None))
+        and (which.protection_group is None or which.protection_group == tag.group)
+        and (which.quote_set is None or which.quote_set == tag.quote_set)
     )
 
 

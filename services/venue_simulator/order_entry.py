@@ -33,6 +33,7 @@ from services.venue_simulator.orders import (
     check_changes,
     check_request,
 )
+from services.venue_simulator.protection import Protections
 from services.venue_simulator.scale import Scale
 from services.venue_simulator.state import State
 
@@ -58,6 +59,7 @@ class OrderEntry:
         self._state = state
         self._admission = Admission(state, funds)
         self._execution = execution
+        self._protections = Protections(state, execution)
         self._links = Links(state, execution, self._go_live, self._grow)
 
     # requests
@@ -89,6 +91,9 @@ class OrderEntry:
         if not listing.is_open:
             return Refused(SimulatedRefusal.INSTRUMENT_CLOSED, "symbol")
         refused = check_changes(listing.instrument, order, changes, state.rules)
+        if refused is None and order.request.protection is not None and changes.quantity:
+            leaves = changes.quantity - order.cum_quantity
+            refused = self._protections.check_edit(account, order.request, leaves)
         if refused is not None:
             return refused
         self.play(listing)
@@ -145,6 +150,10 @@ class OrderEntry:
         own = closed.account == account
         return Refused(SimulatedRefusal.ORDER_CLOSED if own else SimulatedRefusal.NOT_OWNER)
 
+    @property
+    def protections(self) -> Protections:
+        return self._protections
+
     # the market
 
     def play(self, listing: Listing) -> None:
@@ -194,7 +203,8 @@ class OrderEntry:
         rules = self._state.rules
         if len(known.orders) >= rules.max_open_orders:
             return Refused(SimulatedRefusal.MAX_OPEN_ORDERS, limit=Decimal(rules.max_open_orders))
-        return self._check_form(request, listing)
+        refused = self._check_form(request, listing)
+        return refused or self._protections.check(account, request, listing)
 
     def _check_form(self, request: OrderRequest, listing: Listing) -> Refused | None:
         rules = self._state.rules
@@ -366,10 +376,14 @@ class OrderEntry:
 
     def finish(self, listing: Listing) -> None:
         """After a request or a trigger: report what changed, and let trades set off stops."""
+        if self._state.guarded:
+            self._protections.run()
         self.follow_links()
         self._execution.finish()
         if listing.triggers:
             self.run_triggers(listing, TriggerPrice.LAST)
+            if self._state.guarded:
+                self._protections.run()
             self.follow_links()
             self._execution.finish()
 

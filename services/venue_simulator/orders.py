@@ -279,6 +279,7 @@ class ClientOrder:
             display_quantity=self.display_quantity,
             shown_quantity=shown,
             link=self.link.view() if self.link is not None else None,
+            protection=request.protection,
         )
 
 

@@ -16,6 +16,7 @@ from common.venues.simulation import (
     OrderChanged,
     Settlement,
     SimulatedEvent,
+    SimulatedFill,
     SimulatedMarket,
     SimulatedOrder,
 )
@@ -60,6 +61,7 @@ class State:
         self.orders: dict[int, ClientOrder] = {}
         self.closed: dict[int, SimulatedOrder] = {}
         self.linked: dict[int, ClientOrder] = {}  # those something happened to
+        self.guarded: list[SimulatedFill] = []  # of protected orders, not yet counted
         self.with_stops: dict[str, Listing] = {}  # those without are dropped when looked at
         self.settlements: list[Settlement] = []
         self.delivery_prices: dict[str, list[DeliveryPrice]] = {}

@@ -209,6 +209,7 @@ REFUSED: list[tuple[dict[str, Any], int, str, str]] = [
     ({"advanced": "usd"}, 11038, "no_adv_for_futures", ""),
     ({"mmp": True}, 13040, "mmp_required", ""),
     ({"display_amount": 10}, 10036, "invalid_max_show_amount", "display_amount"),
+    ({"mmp": True, "type": "market"}, 11047, "unsupported_arg_combination", "type"),
     ({"linked_order_type": "one_cancels_other"}, -32602, "Invalid params", "otoco_config"),
     ({"otoco_config": [{}]}, -32602, "Invalid params", "linked_order_type"),
     (

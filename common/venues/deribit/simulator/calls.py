@@ -21,13 +21,15 @@ MAX_COUNT = 1000
 
 
 class Call(msgspec.Struct):
-    """One checked call. session: what its orders belong to, "" over HTTP."""
+    """One checked call. session: what its orders belong to, "" over HTTP, and whether they end
+    with it."""
 
     method: str
     params: dict[str, Any]
     now_ns: int
     identity: Identity | None = None
     session: str = ""
+    cancels_on_disconnect: bool = False
 
     @property
     def account(self) -> str:

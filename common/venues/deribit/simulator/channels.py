@@ -10,6 +10,7 @@ from common.venues.deribit.simulator.accounts import AccountMethods
 from common.venues.deribit.simulator.book_streams import BookStream, GroupedBookStream
 from common.venues.deribit.simulator.catalog import CURRENCIES, KINDS, Catalog, Identity
 from common.venues.deribit.simulator.orders import OrderMethods
+from common.venues.deribit.simulator.protections import ProtectionStream
 from common.venues.deribit.simulator.streams import (
     INTERVALS_NS,
     ChartStream,
@@ -177,6 +178,8 @@ class Channels:
         family = parts[1] if len(parts) > 1 else ""
         if family == "portfolio" and len(parts) == 3:
             return self._portfolio(channel, parts[2], owner)
+        if family == "mmp_trigger" and len(parts) == 3:
+            return self._protection(channel, parts[2], owner)
         selection = self._selection(parts)
         interval = parts[-1]
         if selection is None or interval not in INTERVALS_NS:
@@ -204,6 +207,11 @@ class Channels:
             return None
         chosen = None if name == "ANY" else name
         return PortfolioStream(channel, owner, chosen, self._accounts)
+
+    def _protection(self, channel: str, index: str, owner: Identity) -> Stream | None:
+        if index != "any" and self._exchange.index_price(index) is None:
+            return None
+        return ProtectionStream(channel, owner, None if index == "any" else index)
 
     def _selection(self, parts: list[str]) -> Selection | None:
         """user.<family>.<instrument>.<interval> or user.<family>.<kind>.<currency>.<interval>"""

@@ -21,6 +21,7 @@ from common.venues.simulation import (
     InstrumentStateChanged,
     OrderChanged,
     PositionChanged,
+    ProtectionActed,
     PublicTrade,
     SimulatedEvent,
     SimulatedExchange,
@@ -171,7 +172,7 @@ def _key(event: SimulatedEvent) -> Key:
             return ("trade", event.symbol)
         case OrderChanged():
             return ("account", event.order.account)
-        case SimulatedFill() | PositionChanged() | BalanceChanged():
+        case SimulatedFill() | PositionChanged() | BalanceChanged() | ProtectionActed():
             return ("account", event.account)
         case IndexChanged():
             return ("index", event.index)

@@ -35,6 +35,7 @@ _EDIT = (
     "advanced:str{usd/implv} trigger_price:num trigger_offset:num mmp:bool valid_until:int "
     "display_amount:num"
 )
+_MMP = "index_name:str mmp_group:str block_rfq:bool"
 _CANCEL = "detailed:bool freeze_quotes:bool"
 _HISTORY = (
     "count:int offset:int include_old:bool include_unfilled:bool with_continuation:bool "
@@ -146,6 +147,25 @@ _TABLE: dict[str, tuple[str, str]] = {
         TRADE,
         f"currency*:strings {_KINDS} {_CANCEL_TYPE} {_CANCEL}",
     ),
+    "private/mass_quote": (
+        TRADE,
+        "quote_id*:str mmp_group*:str quotes*:objects wait_for_response:bool detailed:bool "
+        "valid_until:int",
+    ),
+    "private/cancel_quotes": (
+        TRADE,
+        "cancel_type*:str{delta/quote_set_id/instrument/instrument_kind/currency/currency_pair/all}"
+        f" min_delta:num max_delta:num quote_set_id:str instrument_name:str {_KINDS} currency:str "
+        f"currency_pair:str {_CANCEL}",
+    ),
+    "private/set_mmp_config": (
+        TRADE,
+        "index_name*:str interval*:int frozen_time*:int max_quote_quantity*:num mmp_group:str "
+        "quantity_limit:num delta_limit:num vega_limit:num trade_count_limit:int block_rfq:bool",
+    ),
+    "private/get_mmp_config": (READ, _MMP),
+    "private/get_mmp_status": (READ, _MMP),
+    "private/reset_mmp": (TRADE, "index_name*:str mmp_group:str block_rfq:bool"),
     "private/close_position": (TRADE, "instrument_name*:str type*:str{limit/market} price:num"),
     "private/get_open_orders": (READ, f"{_KIND} {_OPEN_TYPE}"),
     "private/get_open_orders_by_currency": (READ, f"currency*:str {_KIND} {_OPEN_TYPE}"),

@@ -5,19 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from common.messages import InstrumentKind, InstrumentStatus, OrderType, Side, TimeInForce
-from common.venues.deribit.simulator.catalog import milliseconds, number, order_id, plain_id
+from common.messages import InstrumentKind, InstrumentStatus, Side
+from common.venues.deribit.simulator.catalog import milliseconds, number, plain_id
 from common.venues.deribit.universe import Listing, stable_id
 from common.venues.simulation import (
     BookView,
-    CancelReason,
-    FillCondition,
-    LinkView,
-    OrderState,
     PositionView,
     PublicTrade,
-    SimulatedFill,
-    SimulatedOrder,
     TickDirection,
     TickerView,
 )
@@ -29,50 +23,12 @@ BOOK_STATES = {
     InstrumentStatus.EXPIRED: "closed",
 }
 DIRECTIONS = {Side.BUY: "buy", Side.SELL: "sell"}
-LIFETIMES = {
-    TimeInForce.GTC: "good_til_cancelled",
-    TimeInForce.DAY: "good_til_day",
-    TimeInForce.IOC: "immediate_or_cancel",
-    TimeInForce.FOK: "fill_or_kill",
-}
-ORDER_STATES = {
-    OrderState.OPEN: "open",
-    OrderState.FILLED: "filled",
-    OrderState.CANCELED: "cancelled",
-    OrderState.UNTRIGGERED: "untriggered",
-    OrderState.TRIGGERED: "triggered",
-}
-CANCEL_REASONS = {
-    CancelReason.USER_REQUEST: "user_request",
-    CancelReason.DISCONNECT: "cancel_on_disconnect",
-    CancelReason.UNFILLED_REST: "user_request",
-    CancelReason.EDIT_POST_ONLY: "edit_post_only_reject",
-    CancelReason.SELF_TRADE: "user_request",
-    CancelReason.SETTLEMENT: "settlement",
-    CancelReason.EXPIRY: "settlement",
-    CancelReason.REDUCE_ONLY: "risk_mitigation",
-    CancelReason.NOT_ENOUGH_FUNDS: "risk_mitigation",
-    CancelReason.OTHER_CLOSED: "oco_other_closed",
-    CancelReason.PRIMARY_CLOSED: "oto_primary_closed",
-}
-FILL_CONDITIONS = {condition: condition.value for condition in FillCondition}
 TICK_DIRECTIONS = {
     TickDirection.PLUS: 0,
     TickDirection.ZERO_PLUS: 1,
     TickDirection.MINUS: 2,
     TickDirection.ZERO_MINUS: 3,
 }
-ORDER_TYPES = {
-    OrderType.LIMIT: "limit",
-    OrderType.MARKET: "market",
-    OrderType.MARKET_TO_LIMIT: "limit",
-    OrderType.STOP: "stop_market",
-    OrderType.STOP_LIMIT: "stop_limit",
-    OrderType.TAKE_PROFIT: "take_market",
-    OrderType.TAKE_PROFIT_LIMIT: "take_limit",
-    OrderType.TRAILING_STOP: "trailing_stop",
-}
-TRIGGERS = {"MARK": "mark_price", "INDEX": "index_price", "LAST": "last_price"}
 
 
 def instrument(listing: Listing, status: InstrumentStatus) -> dict[str, Any]:
@@ -272,145 +228,6 @@ def public_trade(trade: PublicTrade, listing: Listing) -> dict[str, Any]:
 
 def contracts(amount: Decimal, listing: Listing) -> float:
     return number(amount / listing.definition.contract_size)
-
-
-# --- an account's own ------------------------------------------------------------------------
-
-
-def order_type(order: SimulatedOrder) -> str:
-    """What a stop turned into is an ordinary order."""
-    asked = ORDER_TYPES[order.order_type]
-    if order.trigger_order is None:
-        return asked
-    return "limit" if asked.endswith("limit") else "market"
-
-
-def order(
-    order: SimulatedOrder,
-    listing: Listing,
-    user_id: int,
-    parent: SimulatedOrder | None = None,
-    primary: SimulatedOrder | None = None,
-) -> dict[str, Any]:
-    """parent: the trigger order or secondary order that this one was born from; primary: the order
-    whose execution places it."""
-    settlement = listing.definition.settlement
-    is_stop = order.trigger is not None and order.trigger_order is None
-    result: dict[str, Any] = {
-        "order_id": order_id(order, settlement),
-        "order_state": ORDER_STATES[order.state],
-        "order_type": order_type(order),
-        "time_in_force": LIFETIMES[order.time_in_force],
-        "instrument_name": order.symbol,
-        "direction": DIRECTIONS[order.side],
-        "price": "market_price" if order.price is None else number(order.price),
-        "amount": number(order.quantity),
-        "contracts": contracts(order.quantity, listing),
-        "label": order.label,
-        "creation_timestamp": milliseconds(order.created_ns),
-        "last_update_timestamp": milliseconds(order.updated_ns),
-        "post_only": order.post_only,
-        "reject_post_only": order.reject_post_only,
-        "api": True,
-        "web": False,
-        "mmp": False,
-        "replaced": order.replaced,
-        "risk_reducing": order.reduce_only,
-        "user_id": user_id,
-    }
-    if listing.definition.kind is InstrumentKind.SPOT:
-        result["is_rebalance"] = False
-    else:
-        result["reduce_only"], result["is_liquidation"] = order.reduce_only, False
-    if not is_stop:
-        result["filled_amount"] = number(order.cum_quantity)
-        result["average_price"] = 0.0 if order.avg_price is None else number(order.avg_price)
-    if is_stop:
-        result |= _trigger_members(order)
-    if order.order_type is OrderType.MARKET_TO_LIMIT:
-        result["original_order_type"] = "market_limit"
-    if order.display_quantity is not None and order.shown_quantity is not None:
-        result["display_amount"] = number(order.shown_quantity)
-        result["refresh_amount"] = number(order.display_quantity)
-    if parent is not None:
-        result["trigger_order_id"] = order_id(parent, settlement)
-    if order.link is not None:
-        result |= _link_members(order.link)
-    if primary is not None:
-        result["primary_order_id"] = order_id(primary, settlement)
-    if order.cancel_reason is not None:
-        result["cancel_reason"] = CANCEL_REASONS[order.cancel_reason]
-    return result
-
-
-def _link_members(link: LinkView) -> dict[str, Any]:
-    """Members that are absent of orders that have no such link."""
-    result: dict[str, Any] = {"trigger_fill_condition": FILL_CONDITIONS[link.condition]}
-    if link.secondaries:
-        result["oto_order_ids"] = [f"OTO-{number}" for number in link.secondaries]
-    if link.triggers_pair:
-        result["is_primary_otoco"] = True
-    if link.primary is not None:
-        result["is_secondary_oto"] = True
-    if link.pair is not None:
-        result["oco_ref"] = str(link.pair)
-    return result
-
-
-def _trigger_members(order: SimulatedOrder) -> dict[str, Any]:
-    """Of an order that waits, or waited, for a price."""
-    members = {
-        "trigger_price": order.trigger_price,
-        "trigger_offset": order.trigger_offset,
-        "trigger_reference_price": order.trigger_reference,
-    }
-    result: dict[str, Any] = {
-        name: number(value) for name, value in members.items() if value is not None
-    }
-    if order.trigger is not None:
-        result["trigger"] = TRIGGERS[order.trigger.value]
-    result["triggered"] = order.state is OrderState.TRIGGERED
-    return result
-
-
-def user_trade(fill: SimulatedFill, listing: Listing, user_id: int) -> dict[str, Any]:
-    """direction is the account's own side, also of maker fills."""
-    settlement = listing.definition.settlement
-    result: dict[str, Any] = {
-        "trade_id": plain_id(fill.trade_number, settlement),
-        "trade_seq": fill.trade_sequence,
-        "order_id": plain_id(fill.order_number, settlement),
-        "matching_id": None,
-        "instrument_name": fill.symbol,
-        "timestamp": milliseconds(fill.filled_ns),
-        "price": number(fill.price),
-        "amount": number(fill.quantity),
-        "contracts": contracts(fill.quantity, listing),
-        "direction": DIRECTIONS[fill.side],
-        "tick_direction": TICK_DIRECTIONS[fill.tick_direction],
-        "index_price": fill.index_price,
-        "mark_price": fill.mark_price,
-        "order_type": ORDER_TYPES[fill.order_type],
-        "state": ORDER_STATES[fill.order_state],
-        "liquidity": fill.liquidity.value[0],
-        "fee": number(fill.fee),
-        "fee_currency": fill.fee_currency,
-        "profit_loss": number(fill.realized_pnl),
-        "post_only": fill.post_only,
-        "reduce_only": fill.reduce_only,
-        "mmp": False,
-        "api": True,
-        "self_trade": fill.self_trade,
-        "risk_reducing": fill.reduce_only,
-        "user_id": user_id,
-    }
-    if fill.label:
-        result["label"] = fill.label
-    if fill.implied_volatility is not None:
-        result["iv"] = fill.implied_volatility
-    if fill.underlying_price is not None:
-        result["underlying_price"] = fill.underlying_price
-    return result
 
 
 def position(view: PositionView, listing: Listing) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from common.messages import OrderType, Side, TriggerPrice
-from common.venues.deribit.simulator import objects
+from common.venues.deribit.simulator import order_objects as objects
 from common.venues.deribit.simulator.catalog import NS_PER_MS
 from common.venues.deribit.simulator.envelope import Refused, Request, invalid_params
 from common.venues.deribit.simulator.parameters import check, parse_line
@@ -16,6 +16,7 @@ from common.venues.simulation import (
     LinkRequest,
     OrderChanges,
     OrderRequest,
+    ProtectionTag,
 )
 
 MAX_LABEL = 64
@@ -61,7 +62,7 @@ LINKS = {
 FILL_CONDITIONS = {text: condition for condition, text in objects.FILL_CONDITIONS.items()}
 MAX_LINKED = 10
 PARTNERS = {LinkKind.CANCELS: 1, LinkKind.TRIGGERS_PAIR: 2}
-DIRECTIONS = {text: side for side, text in objects.DIRECTIONS.items()}
+DIRECTIONS = {"buy": Side.BUY, "sell": Side.SELL}
 SECONDARY = parse_line(
     "amount:num direction*:str{buy/sell} price:num label:str "
     "type:str{limit/stop_limit/take_limit/market/stop_market/take_market/market_limit/"
@@ -97,6 +98,7 @@ def order_request(
         valid_until_ns=_valid_until_ns(params),
         display_quantity=_display(params, quantity),
         link=_link(params, listing, quantity, session),
+        protection=ProtectionTag() if params.get("mmp", False) else None,
         **_trigger(params, order_type),
     )
 
@@ -134,8 +136,6 @@ def refuse_unsupported(params: dict[str, Any], listing: Listing) -> None:
         if listing.definition.strike is None:
             raise Refused(11038, "no_adv_for_futures")
         raise Refused(10033, "not_implemented")
-    if params.get("mmp", False):
-        raise Refused(13040, "mmp_required")
 
 
 def _price(params: dict[str, Any], order_type: OrderType) -> Decimal | None:

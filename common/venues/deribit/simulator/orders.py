@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from common.messages import Side
-from common.venues.deribit.simulator import objects
+from common.venues.deribit.simulator import order_objects as objects
 from common.venues.deribit.simulator.calls import (
     Call,
     Handler,
@@ -44,10 +45,15 @@ RECENT_ORDERS_NS = 30 * 60 * 1_000_000_000
 
 
 class OrderMethods:
-    """Handlers by the name of their method."""
+    """Handlers by the name of their method.
+
+    Attributes:
+        freeze_quotes: told of every mass cancel, whose `freeze_quotes` it obeys.
+    """
 
     def __init__(self, exchange: SimulatedExchange, catalog: Catalog) -> None:
         self._exchange, self._catalog = exchange, catalog
+        self.freeze_quotes: Callable[[Call], None] = lambda call: None
         self.handlers: dict[str, Handler] = {
             "private/buy": lambda call: self._place(call, Side.BUY),
             "private/sell": lambda call: self._place(call, Side.SELL),
@@ -157,7 +163,8 @@ class OrderMethods:
 
     def _cancel_all(self, call: Call) -> Any:
         which = self._order_filter(call)
-        return self._cancelled(call, self._matching(call, which))
+        self.freeze_quotes(call)
+        return self.cancelled(call, self._matching(call, which))
 
     def _cancel_all_by_kind(self, call: Call) -> Any:
         cancelled = []
@@ -165,12 +172,13 @@ class OrderMethods:
             params = call.params | {"currency": currency}
             which = self._order_filter(Call(call.method, params, call.now_ns, call.identity))
             cancelled.extend(self._matching(call, which))
-        return self._cancelled(call, cancelled)
+        self.freeze_quotes(call)
+        return self.cancelled(call, cancelled)
 
     def _matching(self, call: Call, which: OrderFilter) -> list[SimulatedOrder]:
         return self._exchange.cancel_matching(call.account, which, call.now_ns)
 
-    def _cancelled(self, call: Call, cancelled: list[SimulatedOrder]) -> Any:
+    def cancelled(self, call: Call, cancelled: list[SimulatedOrder]) -> Any:
         """The number of orders; with `detailed` the orders, grouped by instrument."""
         if not call.params.get("detailed", False):
             return len(cancelled)

@@ -18,9 +18,11 @@ from common.venues.deribit.simulator.controls import Controls
 from common.venues.deribit.simulator.envelope import Refused, Request
 from common.venues.deribit.simulator.hub import Hub
 from common.venues.deribit.simulator.limits import Limits
+from common.venues.deribit.simulator.mass_quotes import QuoteMethods
 from common.venues.deribit.simulator.methods import METHODS, WEBSOCKET_ONLY, Method
 from common.venues.deribit.simulator.orders import OrderMethods
 from common.venues.deribit.simulator.parameters import check
+from common.venues.deribit.simulator.protections import ProtectionMethods
 from common.venues.deribit.simulator.public import PublicMethods
 from common.venues.deribit.simulator.sessions import SessionCall, SessionMethods
 from common.venues.deribit.simulator.streams import Stream
