@@ -7,19 +7,19 @@ the beat and in its StrategyState. The host goes on, to see the cancels through 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from common import core as c
 from common import messages as m
-from common.codec import owner_topic
 from common.config import AccountConfig, StrategyConfig
 from common.messages import RejectReason as R
-from common.strategy import OwnOrder, ParameterError, Parameters, Strategy, read_parameters
+from common.strategy import ParameterError, Parameters, Strategy, read_parameters
 from services.strategy_host import guard, report
-from services.strategy_host.memory import FillRecord, Memory
+from services.strategy_host.intake import Intake
+from services.strategy_host.memory import Memory
 from services.strategy_host.workbench import Workbench
 
 NS_PER_S = 1_000_000_000
@@ -64,15 +64,10 @@ class StrategyHost:
         self._armed_ns: int | None = None
         self._told: m.StrategyState | None = None
         self._told_state: c.SetState | None = None
-        self._early: list[m.Event] = []  # fills that came before the definitions
-        place = (config.venue, config.account)
-        self._orders_topic = owner_topic("order", *place, config.name)
-        self._fills_topic = owner_topic("fill", *place, config.name)
-        self._engine_topic = f"health.trading_engine.{config.venue}.{config.account}"
         self._own_topic = f"strategy.{config.name}"
         self._on_event: dict[type, Callable[[Any], None]] = {
-            c.BusMessage: self._on_bus,
-            c.TopicLost: lambda event: self._on_lost(event.topic),
+            c.BusMessage: lambda event: self._on_bus(event.message),
+            c.TopicLost: lambda event: self._intake.lose(event.topic),
             c.Replied: self._on_replied,
             c.RequestFailed: self._on_request_failed,
             c.CommandReceived: self._on_command,
@@ -81,25 +76,7 @@ class StrategyHost:
             c.Stopping: lambda event: self._stop(),
             c.JournalFailed: self._on_journal_failed,
         }
-        self._on_message: dict[type, Callable[[Any], None]] = {
-            m.InstrumentList: self._on_instruments,
-            m.InstrumentDefinition: self._bench.market.define,
-            m.InstrumentState: self._bench.market.on_status,
-            m.BookSnapshot: self._on_book,
-            m.BookDelta: self._on_book,
-            m.BookStale: lambda message: self._lose_book(message.instrument),
-            m.Quote: self._on_quote,
-            m.Trade: lambda trade: self._call("on_trade", trade),
-            m.Ticker: self._on_ticker,
-            m.OrderUpdated: self._on_order,
-            m.OrderSnapshot: self._on_orders,
-            m.Fill: lambda fill: self._on_fills([fill]),
-            m.FillSnapshot: self._on_fill_snapshot,
-            m.AccountSnapshot: self._on_account,
-            m.PositionUpdated: self._on_position,
-            m.Exposure: self._on_exposure,
-            m.Health: self._on_engine_beat,
-        }
+        self._intake = Intake(self._bench, self._call)
 
     # --- the contract with the shell ----------------------------------------------------------
 
@@ -147,17 +124,17 @@ class StrategyHost:
             self._armed_ns = first
             self._bench.out.append(c.WakeAt(first))
 
-    def _on_bus(self, event: c.BusMessage) -> None:
-        handler = self._on_message.get(type(event.message))
-        if handler is not None:
-            handler(event.message)
+    def _on_bus(self, message: m.Event) -> None:
+        self._intake.take(message)
+        if isinstance(message, m.OrderSnapshot) and self._state == "error":
+            self._cancel_what_works()
 
     def _on_replied(self, event: c.Replied) -> None:
-        self._tell_orders(self._bench.oms.on_reply(event.reply, self._bench.now_ns))
+        self._intake.tell_orders(self._bench.oms.on_reply(event.reply, self._bench.now_ns))
 
     def _on_request_failed(self, event: c.RequestFailed) -> None:
         self._bench.engine_ready = False  # until it beats again
-        self._tell_orders(self._bench.oms.on_failed(event, self._bench.now_ns))
+        self._intake.tell_orders(self._bench.oms.on_failed(event, self._bench.now_ns))
 
     def _on_subscribed(self, event: c.Subscribed) -> None:
         if event.topic == self._own_topic:
@@ -170,12 +147,7 @@ class StrategyHost:
 
     def _on_started(self, now_ns: int) -> None:
         self._started_ns, self._tick_ns = now_ns, now_ns + TICK_NS
-        follow = self._bench.follow
-        follow(f"instruments.{self._config.venue}")
-        follow(f"instrument.{self._config.venue}.")
-        follow(self._orders_topic)
-        follow(self._fills_topic)
-        follow(self._engine_topic)
+        self._intake.start()
         if self._error or self._strategy is None:
             self._fail(self._error or "there is no strategy")
 
@@ -205,9 +177,13 @@ class StrategyHost:
         if self._state != "error":
             self._state = "stopping"
         self._bench.running = False
-        if self._config.cancel_on_stop and self._bench.oms.working:
-            self._bench.cancel_all(None)
+        if self._config.cancel_on_stop:
+            self._cancel_what_works()
         self._publish()
+
+    def _cancel_what_works(self) -> None:
+        if self._bench.oms.working:
+            self._bench.cancel_all(None)
 
     def _fail(self, problem: str) -> None:
         """Stop the strategy for good, and take its orders out of the market."""
@@ -241,121 +217,11 @@ class StrategyHost:
             text = f"{name} took {took_ns // guard.NS_PER_MS} ms; everything waits meanwhile"
             out.append(c.Alert("WARNING", text))
 
-    # --- the market ---------------------------------------------------------------------------
-
-    def _is_wanted(self, kind: str, instrument: str) -> bool:
-        return f"{kind}.{instrument}" in self._bench.asked_for
-
-    def _on_instruments(self, part: m.InstrumentList) -> None:
-        self._bench.market.on_list(part)
-        if self._bench.market.has_definitions:
-            early, self._early = self._early, []
-            for message in early:
-                self._on_message[type(message)](message)
-
-    def _on_book(self, message: m.BookSnapshot | m.BookDelta) -> None:
-        book = self._bench.market.on_book(message)
-        if book is not None:
-            self._call("on_book", book)
-
-    def _lose_book(self, name: str) -> None:
-        book = self._bench.market.lose_book(name)
-        if book is not None:
-            self._call("on_book", book)
-
-    def _on_quote(self, quote: m.Quote) -> None:
-        self._bench.market.quotes[quote.instrument] = quote
-        self._call("on_quote", quote)
-
-    def _on_ticker(self, ticker: m.Ticker) -> None:
-        self._bench.market.tickers[ticker.instrument] = ticker
-        if self._is_wanted("ticker", ticker.instrument):
-            self._call("on_ticker", ticker)
-
-    def _on_lost(self, topic: str) -> None:
-        """What the topic told is stale until it speaks again."""
-        bench = self._bench
-        kind, _, rest = topic.partition(".")
-        if topic == self._orders_topic:
-            bench.orders_known = False
-        elif topic == self._fills_topic:
-            bench.fills_known = False
-        elif topic == self._engine_topic:
-            bench.engine_ready = False
-        elif kind == "account":
-            bench.market.lose_account()
-        elif kind == "book":
-            self._lose_book(rest)
-        elif kind == "quote":
-            stale = bench.market.lose_quote(rest)
-            if stale is not None:
-                self._call("on_quote", stale)
-
-    # --- orders and fills ---------------------------------------------------------------------
-
-    def _on_engine_beat(self, beat: m.Health) -> None:
-        self._bench.engine_ready = beat.state == "ready"
-
-    def _on_order(self, update: m.OrderUpdated) -> None:
-        order = self._bench.oms.on_update(update, self._bench.now_ns)
-        self._tell_orders([] if order is None else [order])
-
-    def _on_orders(self, snapshot: m.OrderSnapshot) -> None:
-        self._bench.orders_known = True
-        changed = self._bench.oms.on_snapshot(snapshot, self._bench.now_ns)
-        if self._state == "error" and self._bench.oms.working:
-            self._bench.cancel_all(None)
-        self._tell_orders(changed)
-
-    def _tell_orders(self, orders: Iterable[OwnOrder]) -> None:
-        for order in orders:
-            self._call("on_order", order)
-
     def _look_after_lost_orders(self) -> None:
         lost, self._bench.oms.lost = self._bench.oms.lost, []
         if lost and self._state not in SETTLED:
             names = ", ".join(order.client_order_id for order in lost)
             self._fail(f"the trading engine no longer knows the open order {names}")
-
-    def _on_fill_snapshot(self, snapshot: m.FillSnapshot) -> None:
-        if not self._bench.market.has_definitions:
-            self._early.append(snapshot)
-            return
-        self._bench.fills_known = True
-        self._on_fills(snapshot.fills)
-
-    def _on_fills(self, fills: list[m.Fill]) -> None:
-        bench = self._bench
-        for fill in fills:
-            instrument = bench.market.instrument(fill.instrument)
-            known = bench.memory.positions.get(fill.instrument)
-            instrument = instrument or (known.instrument if known is not None else None)
-            if instrument is None:
-                if not bench.memory.knows(fill.exec_id):
-                    text = f"a fill in {fill.instrument} is not counted: it has no definition"
-                    bench.out.append(c.Alert("WARNING", text, {"exec_id": fill.exec_id}))
-                continue
-            if bench.memory.add(fill, instrument):
-                bench.out.append(c.Journal(FillRecord(fill, instrument.definition)))
-                bench.follow(f"ticker.{fill.instrument}")
-                self._call("on_fill", fill)
-
-    # --- the account --------------------------------------------------------------------------
-
-    def _on_account(self, snapshot: m.AccountSnapshot) -> None:
-        self._bench.market.on_account(snapshot)
-        for position in snapshot.positions:
-            self._call("on_position", position)
-        for exposure in snapshot.exposures:
-            self._call("on_exposure", exposure)
-
-    def _on_position(self, position: m.PositionUpdated) -> None:
-        self._bench.market.positions[position.instrument] = position
-        self._call("on_position", position)
-
-    def _on_exposure(self, exposure: m.Exposure) -> None:
-        self._bench.market.exposures[exposure.underlying] = exposure
-        self._call("on_exposure", exposure)
 
     # --- commands -----------------------------------------------------------------------------
 

@@ -78,10 +78,12 @@ def test_what_is_lost_is_stale_in_the_handlers_too() -> None:
     bench.act(lambda: bench.strategy.subscribe(PERP, "book", "quote"))
     bench.bus(f"quote.{PERP}", QUOTE)
     bench.bus(f"book.{PERP}", m.BookSnapshot(PERP, [49999.5, 1.0], [50000.5, 2.0]))
+    bench.bus(f"ticker.{PERP}", TICKER)
     bench.feed(c.TopicLost(f"quote.{PERP}", "silent"))
+    bench.feed(c.TopicLost(f"ticker.{PERP}", "silent"))
     bench.bus(f"book.{PERP}", m.BookStale(PERP, "link down"))
     bench.bus(f"book.{PERP}", m.BookDelta(PERP, [49999.5, 3.0], []))
-    assert bench.strategy.of("quote")[-1].stale
+    assert bench.strategy.of("quote")[-1].stale and bench.strategy.ticker(PERP) is None
     assert bench.strategy.of("book")[-1] == (None, None)
 
 
@@ -109,6 +111,16 @@ def test_the_position_survives_a_restart_even_when_the_engine_forgot_old_fills()
     assert second.strategy.position(PERP).quantity == 300
     assert second.strategy.of("fill") == [], "not news to a strategy that starts"
     assert second.state.fills == 3
+
+
+def test_fills_that_come_before_the_definitions_are_counted_with_them() -> None:
+    bench = Bench()
+    bench.feed(c.Started())
+    bench.snapshots([], [fill_of("1")])
+    bench.bus(f"fill.{PLACE}", fill_of("2"))
+    bench.bus("instruments.deribit", m.InstrumentList("deribit", 0, 1, [PERPETUAL]))
+    bench.beat("ready")
+    assert bench.strategy.position(PERP).quantity == 200
 
 
 def test_an_exception_stops_the_strategy_and_shows_its_line() -> None:
