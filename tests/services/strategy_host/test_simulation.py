@@ -290,3 +290,16 @@ def test_the_quoters_hour() -> None:
         Decimal(0),
     )
     assert summary.positions[PERP] == total
+
+
+def test_the_documents_example_runs(tmp_path: Path) -> None:
+    text = (CHECKOUT / "docs" / "strategies.md").read_text()
+    (tmp_path / "dip.py").write_text(text.split("```python\n")[1].split("```")[0])
+    config = configuration.load(CHECKOUT / "config" / "demo.yaml")
+    strategy = StrategyConfig("dip", "dip.py", "deribit", parameters={"instrument": PERP})
+    made = Simulation(config, strategy, of_file(strategy, tmp_path))
+    made.start()
+    made.run(3)
+    assert [order.side for order in open_orders(made)] == [Side.BUY]
+    made.stop()
+    assert made.summary().rejects == {} and made.state().last_error == ""
