@@ -21,6 +21,8 @@ VENUE_NAME = "deribit"
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 REFRESH_PERCENT = 80  # of a token's life
+UNAUTHORIZED = 13009
+LOGIN_AGAIN_NS = 5 * NS_PER_S
 QUIET_NS = 5 * NS_PER_S  # without a frame: probe; without an answer to that: the link is dead
 
 EMPTY = msgspec.Raw()
@@ -164,6 +166,7 @@ class Session:
         self._refresh_at_ns: int | None = None
         self._probed_ns: int | None = None  # when a probe went out after which nothing came
         self._is_up = False
+        self._login_again_ns = 0
         self.logged_in = False
         self.last_received_ns = 0
 
@@ -285,7 +288,17 @@ class Session:
         if isinstance(context, _Setup):
             return [SetupFailed(context.method, envelope.error)] if envelope.error else []
         raw = None if envelope.error else envelope.result
-        return [Answer(context, raw, envelope.error, envelope.us_in, envelope.us_out)]
+        answer = Answer(context, raw, envelope.error, envelope.us_in, envelope.us_out)
+        if envelope.error is not None and envelope.error.code == UNAUTHORIZED:
+            return [answer, *self._login_again(now_ns)]
+        return [answer]
+
+    def _login_again(self, now_ns: int) -> list[SessionEvent]:
+        """The login ended before its time; seldom, for a missing permission is answered so too."""
+        if self._credentials is None or not self.logged_in or now_ns < self._login_again_ns:
+            return []
+        self._login_again_ns = now_ns + LOGIN_AGAIN_NS
+        return [Send(self._login(self._credentials, now_ns))]
 
     def _on_login(self, login: _Login, envelope: _Envelope, now_ns: int) -> list[SessionEvent]:
         if envelope.error is not None:

@@ -220,3 +220,18 @@ def test_a_login_answer_that_is_not_text_is_refused_without_showing_it():
     with pytest.raises(VenueProtocolError) as caught:
         session.parse(frame, NOW)
     assert "-token" not in str(caught.value)
+
+
+def test_a_login_that_ended_early_is_made_again_but_not_all_the_time():
+    session = logged_in()
+
+    def refused(now_ns: int) -> list[object]:
+        number = json.loads(session.request("private/buy", {}, "order"))["id"]
+        return session.parse(failure(number, 13009, "unauthorized"), now_ns)
+
+    told, again = refused(NOW)
+    assert isinstance(told, Answer) and told.context == "order"
+    call = json.loads(again.frame)
+    assert (call["method"], call["params"]["grant_type"]) == ("public/auth", "client_signature")
+    assert len(refused(NOW + SECOND)) == 1  # a permission that is missing is answered alike
+    assert len(refused(NOW + 6 * SECOND)) == 2
