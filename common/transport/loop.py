@@ -11,7 +11,7 @@ import heapq
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from common.transport.clock import now_ns
 from common.transport.http import HttpClient
 from common.transport.inventory import Inventory
 from common.transport.journal import Journal
+from common.transport.latch import LatchWatch, latch, release
 from common.transport.publisher import Publisher
 from common.transport.requests import Answerer, Asker
 from common.transport.subscriber import Subscriber
@@ -37,6 +38,8 @@ from common.transport.ws_link import WsLink
 
 BEAT_S = 0.5
 FLUSH_S = 0.05
+DISK_S = 2.0  # for the journal, at the end
+SETTLE_LOOK_S = 0.01
 WAITS_FOR_JOURNAL = (c.LinkSend, c.HttpCall, c.Reply)
 
 
@@ -45,6 +48,8 @@ class Shell:
 
     publisher: the XPUB to bind; beats go out on it. subscribe: publishers to connect to. router,
     pull: sockets to bind. requests: routers that the core may ask with Request. journal: a path.
+    latched: watch the kill switch and tell the core of it. settle_s: how long the core may take
+    after Stopping until it says SetState("stopped").
     """
 
     def __init__(
@@ -60,6 +65,8 @@ class Shell:
         requests: Sequence[str] = (),
         journal: Path | None = None,
         build: str = "",
+        latched: bool = False,
+        settle_s: float = 0.0,
     ) -> None:
         run_dir.create()
         self.process = process
@@ -74,6 +81,7 @@ class Shell:
         self._subscriber = Subscriber(
             self.loop, self._context, [run_dir.endpoint(name) for name in subscribe], self.feed
         )
+        self._run_dir = run_dir
         self._answerer = self._make_answerer(router, run_dir)
         self._pull = self._make_pull(pull, run_dir)
         self._askers = {
@@ -83,6 +91,11 @@ class Shell:
         self._http = HttpClient(self.loop, self.feed)
         self._journal = Journal(self.loop, journal) if journal is not None else None
         self._journal_encoder = msgspec.msgpack.Encoder(enc_hook=str)
+        self._unwritten = 0
+        self._latch_directory = run_dir.latch
+        self._latch = LatchWatch(self.loop, run_dir.latch, self._on_latch) if latched else None
+        self._settle_s = settle_s
+        self._is_stopping = False
         self._links: dict[str, WsLink] = {}
         self._links_up: dict[str, bool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -108,6 +121,7 @@ class Shell:
             c.WakeAt: self._wake_at,
             c.Alert: self._alert,
             c.ApiCalled: self._log_call,
+            c.SetLatch: self._set_latch,
             c.SetState: self._set_state,
             c.Count: self._count,
         }
@@ -125,12 +139,22 @@ class Shell:
     def on_stop(self, stopper: Callable[[], Awaitable[None]]) -> None:
         self._stoppers.append(stopper)
 
+    def connect(self, *, publisher: str, router: str) -> None:
+        """Read one more publisher and be able to ask one more router, found while running."""
+        self._subscriber.connect(self._run_dir.endpoint(publisher))
+        if router not in self._askers:
+            endpoint = self._run_dir.endpoint(router)
+            asker = Asker(self.loop, self._context, endpoint, self.process, self.feed)
+            self._askers[router] = asker
+
     def feed(self, event: c.Event | Any) -> None:
         """Give one event to the core and execute what it returns."""
         if isinstance(event, (c.LinkUp, c.LinkDown)):
             self._note_link(event)
         elif isinstance(event, c.VenueFrame):
             self._trace("<", event.link, event.payload)
+        elif isinstance(event, c.CommandReceived) and self._latch is not None:
+            self._latch.look()
         self.execute(self.core.handle(event, now_ns()))
 
     def execute(self, commands: Sequence[Any]) -> None:
@@ -170,15 +194,27 @@ class Shell:
         self._beat()
         logger.info("started")
         self.feed(c.Started())
+        if self._latch is not None:
+            self._latch.start()
         await self._stop_asked.wait()
+        self._is_stopping = True
         self._state = c.SetState("stopping")
         self.feed(c.Stopping())
+        await self._until(lambda: self._state.state == "stopped", self._settle_s)
         for stopper in self._stoppers:
             await stopper()
+        await self._until(lambda: not self._unwritten, DISK_S)
         await asyncio.sleep(FLUSH_S)  # let what was sent leave the buffers
         logger.info("stopped")
 
+    async def _until(self, done: Callable[[], bool], at_most_s: float) -> None:
+        deadline = self.loop.time() + at_most_s
+        while not done() and self.loop.time() < deadline:
+            await asyncio.sleep(SETTLE_LOOK_S)
+
     def _close(self) -> None:
+        if self._latch is not None:
+            self._latch.close()
         if self._journal is not None:
             self._journal.close()
         for link in list(self._links.values()):
@@ -249,6 +285,9 @@ class Shell:
         task.add_done_callback(self._tasks.discard)
 
     def _send_on_link(self, command: c.LinkSend) -> None:
+        if command.unless and (why := self._withheld(command.unless)):
+            self.loop.call_soon(self.feed, c.SendWithheld(command.refers, why))
+            return
         link = self._links.get(command.link)
         if link is not None:
             self._trace(">", command.link, command.payload)
@@ -269,6 +308,36 @@ class Shell:
         else:
             logger.info("link up", link=event.link)
 
+    # --- the kill switch ----------------------------------------------------------------------
+
+    def _withheld(self, unless: tuple[str, ...]) -> str:
+        """Why a frame must not leave now; "" lets it go."""
+        if self._is_stopping:
+            return "the engine is stopping"
+        if self._latch is None:
+            return ""
+        self._latch.look()
+        set_now = [scope for scope in unless if scope in self._latch.latches]
+        return f"the kill switch is on: {self._latch.latches[set_now[0]]}" if set_now else ""
+
+    def _on_latch(self, latches: Mapping[str, str], released: Mapping[str, str]) -> None:
+        # In a pass of its own: a look may come in the middle of a list of commands.
+        self.loop.call_soon(self.feed, c.LatchChanged(dict(latches), dict(released)))
+
+    def _set_latch(self, command: c.SetLatch) -> None:
+        directory = self._latch_directory
+        try:
+            if command.is_on:
+                latch(directory, command.scope, command.reason)
+            else:
+                release(directory, command.scope, command.reason)
+        except OSError as error:
+            self._alert(
+                c.Alert("ERROR", "the kill switch cannot be written", {"why": str(error)})
+            )
+        if self._latch is not None:
+            self._latch.look()
+
     # --- journal ------------------------------------------------------------------------------
 
     def _write(self, commands: Sequence[Any]) -> None:
@@ -280,12 +349,14 @@ class Shell:
         for number, item in enumerate(records, 1):
             sends = waiting if number == len(records) else []
             payload = self._journal_encoder.encode(item.record)
+            self._unwritten += 1
             self._journal.append(payload, partial(self._written, sends))
         for item in commands:
             if not isinstance(item, (*WAITS_FOR_JOURNAL, c.Journal)):
                 self._execute[type(item)](item)
 
     def _written(self, waiting: Sequence[Any], error: str) -> None:
+        self._unwritten -= 1
         if error:
             logger.error("journal failed: {}", error)
             self.feed(c.JournalFailed(error))

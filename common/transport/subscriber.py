@@ -65,6 +65,11 @@ class Subscriber:
         self._checked = loop.time()
         self._timer = loop.call_later(CHECK_S, self._check_beats)
 
+    def connect(self, endpoint: str) -> None:
+        """Read one more publisher; what is followed already is asked of it too."""
+        self._socket.connect(endpoint)
+        self._reader.poke()
+
     def subscribe(self, topic: str) -> None:
         """Follow a topic; of one that is followed already, ask for the snapshot again."""
         if topic.endswith("."):
