@@ -10,6 +10,7 @@ from common.transport import service
 from common.transport.loop import Shell
 from common.transport.service import Arguments
 from services.gateway.core import GatewayCore
+from services.gateway.finder import StrategyFinder
 from services.gateway.shell import GatewayServer, check
 
 
@@ -27,6 +28,7 @@ def build(arguments: Arguments) -> Shell:
         requests=requests,
     )
     GatewayServer(shell, core, config.gateway, source)
+    StrategyFinder(shell, arguments.run_dir)
     return shell
 
 

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from common import messages as m
+from services.gateway.history import Resolution
 from services.gateway.reading import MAX_INSTRUMENTS, MAX_LEVELS, MAX_ROWS
 
 PREFIX = "/api/v1"
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One parameter. kind: text, number, integer, flag or names; words: the enum's values."""
+    """One parameter. kind: text, number, integer, flag, names, texts; words: the enum's values."""
 
     name: str
     text: str
@@ -279,6 +280,58 @@ ROUTES = [
         "Exposures",
         "read",
         [VENUE, ACCOUNT],
+    ),
+    Route(
+        "GET",
+        "/account/history",
+        "account.history",
+        "Curves of equity, profit, exposure and strategies' profit",
+        "Account",
+        "History",
+        "read",
+        [
+            VENUE,
+            ACCOUNT,
+            Field(
+                "resolution",
+                "`second`: a quarter of an hour; `minute`: a day. `second` if left out.",
+                words=_words(Resolution),
+            ),
+            Field("since_ns", "Only points after this time.", "integer"),
+        ],
+    ),
+    Route(
+        "GET",
+        "/greeks",
+        "greeks",
+        "Greeks of the open positions, by underlying and expiry",
+        "Account",
+        "GreeksByExpiry",
+        "read",
+        [VENUE, ACCOUNT],
+    ),
+    Route(
+        "GET",
+        "/strategies",
+        "strategies",
+        "Strategies that run, or ran: state, parameters, positions, profit, last error",
+        "Strategies",
+        "Strategies",
+        "read",
+    ),
+    Route(
+        "PATCH",
+        "/strategies/{name}",
+        "strategy.set",
+        "Change parameters of a running strategy: all that are named, or none",
+        "Strategies",
+        "StrategyAnswer",
+        "admin",
+        [
+            Field("name", "The strategy's name.", required=True, example="quoter"),
+            Field("values", "New values by parameter.", "texts", required=True),
+        ],
+        has_body=True,
     ),
     Route(
         "PUT",

@@ -19,6 +19,7 @@ class Catalog:
         self._definitions: dict[str, m.InstrumentDefinition] = {}
         self._by_symbol: dict[str, list[str]] = {}
         self._status: dict[str, m.InstrumentStatus] = {}
+        self._dollar_indices: dict[tuple[str, str], str] = {}  # venue, currency
         self._parts: dict[str, set[int]] = {}  # of a venue's list, those still to come
 
     def __len__(self) -> int:
@@ -32,6 +33,9 @@ class Catalog:
         if name not in self._definitions:
             self._by_symbol.setdefault(definition.symbol, []).append(name)
         self._definitions[name] = definition
+        if definition.quote == "USD" and definition.price_index:
+            key = definition.venue, definition.base
+            self._dollar_indices.setdefault(key, definition.price_index)
         self._status[name] = definition.status
 
     def add_list(self, part: m.InstrumentList) -> None:
@@ -40,6 +44,10 @@ class Catalog:
         missing.discard(part.part)
         for definition in part.instruments:
             self.add(definition)
+
+    def dollar_index(self, venue: str, currency: str) -> str:
+        """The venue's index of a currency's price in USD, "" if it has none."""
+        return self._dollar_indices.get((venue, currency), "")
 
     def has_all(self, venue: str) -> bool:
         """Whether the whole list of the venue has come."""

@@ -15,6 +15,7 @@ from common import core as c
 from common import messages as m
 from common.config import DeskConfig
 from services.gateway import rpc
+from services.gateway.account import AccountPage
 from services.gateway.calls import Ask, Asking, Call, Caller, Handler, Result, Row, Wait, Waiting
 from services.gateway.clients import CALLS, MARKET, Clients, Commands
 from services.gateway.events import (
@@ -28,6 +29,7 @@ from services.gateway.events import (
     HttpAnswer,
     HttpCalled,
     Send,
+    StrategyFound,
 )
 from services.gateway.health import Processes, expected
 from services.gateway.keys import KeyRing
@@ -37,6 +39,7 @@ from services.gateway.reading import HealthReading, Reading
 from services.gateway.rpc import CallError
 from services.gateway.sessions import Bucket, Session
 from services.gateway.stats import Stats
+from services.gateway.strategies import TOPIC, Strategies, StrategyCalls
 from services.gateway.trading import Trading
 
 SECOND_NS = 1_000_000_000
@@ -62,7 +65,9 @@ class GatewayCore:
         self.reading = Reading(config)
         self.processes = Processes(expected(config), self._own_row, pid)
         self._trading = Trading(self.reading)
-        self._private = Private(self.reading)
+        self._strategies = Strategies()
+        self._account = AccountPage(self.reading, self._strategies)
+        self._private = Private(self.reading, self._strategies)
         self._keys = KeyRing(config.gateway.keys)
         self._clients = Clients(config.gateway, self._keys, self.reading, self._private)
         self._asking = Asking()
@@ -83,11 +88,13 @@ class GatewayCore:
             ClientDrained: lambda event, now_ns: self._clients.drain(event.client),
             ClientClosed: lambda event, now_ns: self._clients.close(event.client, now_ns),
             HttpCalled: self._on_http,
+            StrategyFound: lambda event, now_ns: [c.Subscribe(f"{TOPIC}{event.name}")],
         }
 
     def _make_methods(self) -> dict[str, tuple[str, Handler]]:
         """Every call: its scope and what answers it."""
-        reading, trading = self.reading, self._trading
+        reading, trading, account = self.reading, self._trading, self._account
+        strategies = StrategyCalls(self._strategies, reading.new_id)
         return {
             "instruments": (MARKET, reading.instruments),
             "book": (MARKET, reading.book),
@@ -102,6 +109,10 @@ class GatewayCore:
             "positions": ("read", reading.positions),
             "balances": ("read", reading.balances),
             "exposure": ("read", reading.exposure),
+            "account.history": ("read", account.history),
+            "greeks": ("read", account.greeks),
+            "strategies": ("read", strategies.rows),
+            "strategy.set": ("admin", strategies.change),
             "order.place": ("trade", trading.place),
             "order.modify": ("trade", trading.modify),
             "order.cancel": ("cancel", trading.cancel),
@@ -138,6 +149,8 @@ class GatewayCore:
         """Housekeeping; the shell calls it every second."""
         commands: Commands = self.reading.market.drop_unread(now_ns)
         commands += self._clients.close_overdue(now_ns)
+        point, indices = self._account.sample(now_ns)
+        commands += [*indices, *self._clients.deliver(self._private.say("account", point))]
         idle = [name for name, bucket in self._addresses.items() if bucket.is_full(now_ns)]
         for name in idle:
             del self._addresses[name]
@@ -213,6 +226,8 @@ class GatewayCore:
             mirror = self.reading.orders if kind == "order" else self.reading.fills
             mirror.synced.discard(place)
             return [c.Subscribe(f"{kind}.{'.'.join(place)}")]
+        if kind == "strategy":
+            return self._clients.deliver(self._private.on_strategy_lost(event.topic))
         return self.reading.market.on_lost(event, now_ns)
 
     def _on_replied(self, event: c.Replied, now_ns: int) -> Commands:

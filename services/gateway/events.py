@@ -54,6 +54,12 @@ class HttpCalled(Data):
     authorization: str = ""
 
 
+class StrategyFound(Data):
+    """The host of a strategy has its sockets here."""
+
+    name: str
+
+
 class Send(Data):
     """One frame to each of these clients; the times are those of the message it carries, if any."""
 
@@ -77,6 +83,13 @@ class HttpAnswer(Data):
 
 
 GatewayEvent = (
-    Event | ClientOpened | ClientRequest | ClientBlocked | ClientDrained | ClientClosed | HttpCalled
+    Event
+    | ClientOpened
+    | ClientRequest
+    | ClientBlocked
+    | ClientDrained
+    | ClientClosed
+    | HttpCalled
+    | StrategyFound
 )
 GatewayCommand = CoreCommand | Send | CloseClient | HttpAnswer

@@ -82,7 +82,9 @@ class Processes:
         }
 
     def rows(self, now_ns: int) -> list[Row]:
-        names = self._expected + sorted(set(self._beats) - set(self._expected))
+        """Those expected, and of the others (strategies) those that beat."""
+        others = sorted(set(self._beats) - set(self._expected))
+        names = self._expected + [name for name in others if self._is_heard(name, now_ns)]
         return [*(self.row(name, now_ns) for name in names), self._own_row()]
 
     def links(self, now_ns: int) -> list[tuple[str, str, bool, float]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from common import messages as m
 from services.gateway.api import PREFIX, ROUTES, Field, Route
+from services.gateway.history import Kind, Resolution
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
@@ -28,6 +29,7 @@ KINDS: dict[str, Schema] = {
     "integer": COUNT,
     "flag": FLAG,
     "names": TEXT,
+    "texts": {"type": "object", "additionalProperties": TEXT},
 }
 PLAIN: dict[Any, Schema] = {str: TEXT, float: NUMBER, int: COUNT, bool: FLAG}
 ROWS: dict[str, type[m.Message]] = {
@@ -42,6 +44,8 @@ ROWS: dict[str, type[m.Message]] = {
     "Exposure": m.Exposure,
     "Alert": m.RiskAlert,
     "Difference": m.PositionDifference,
+    "Strategy": m.StrategyState,
+    "StrategyPosition": m.StrategyPosition,
 }
 LISTS = {
     "Instruments": {"instruments": "Instrument"},
@@ -54,6 +58,8 @@ LISTS = {
     "Positions": {"positions": "Position"},
     "Balances": {"balances": "Balance"},
     "Exposures": {"exposure": "Exposure", "alerts": "Alert", "differences": "Difference"},
+    "Strategies": {"strategies": "Strategy"},
+    "GreeksByExpiry": {"greeks": "Greeks"},
 }
 FED = ("Quote", "Ticker", "Trade")  # rows that carry the times of their message
 LATEST = ("Quote", "Ticker")  # rows of which only the last one counts
@@ -191,6 +197,11 @@ def _schemas() -> dict[str, Schema]:
         {"accepted": FLAG, "in_doubt": FLAG, "orders": orders, "results": results}
     )
     schemas["ModeAnswer"] = _exactly({"accepted": FLAG, "results": results})
+    schemas["StrategyAnswer"] = _exactly(
+        {"accepted": FLAG, "reason": _or_null(TEXT), "text": TEXT, "field": TEXT}
+    )
+    schemas["History"] = _history()
+    schemas["Greeks"] = _greeks()
     schemas["Health"] = _health()
     schemas["Error"] = _error()
     return schemas
@@ -201,6 +212,8 @@ def _row(name: str, kind: type[m.Message]) -> Schema:
     properties = {field: _of_type(hints[field]) for field in kind.__struct_fields__}
     if name in FED:
         properties |= TIMES
+    if name == "Strategy":
+        properties["stale"] = FLAG
     if name in LATEST:
         properties |= {"sequence": COUNT, "stale": FLAG}
     summary = (kind.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " ")
@@ -217,6 +230,10 @@ def _of_type(hint: Any) -> Schema:
         return _or_null(_of_type(inner[0]))
     if origin in (list, tuple):
         return {"type": "array", "items": _of_type(arguments[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _of_type(arguments[1])}
+    if hint is m.StrategyPosition:
+        return _reference("StrategyPosition")
     if isinstance(hint, type) and issubclass(hint, Decimal):
         return EXACT
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -234,6 +251,32 @@ def _exactly(properties: dict[str, Schema]) -> Schema:
 
 def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
+
+
+def _history() -> Schema:
+    values = {
+        "type": "object",
+        "description": "Per value a list as long as time_ns; null where it was not known.",
+        "additionalProperties": _list(_or_null(NUMBER)),
+    }
+    kinds = [word.value for word in Kind]
+    texts = dict.fromkeys(("venue", "account", "name", "strategy"), TEXT)
+    series = _exactly({"kind": TEXT | {"enum": kinds}, **texts, "values": values})
+    words = [word.value for word in Resolution]
+    return _exactly(
+        {
+            "resolution": TEXT | {"enum": words},
+            "time_ns": _list(COUNT),
+            "series": _list(series),
+        }
+    )
+
+
+def _greeks() -> Schema:
+    texts = dict.fromkeys(("venue", "account", "underlying"), TEXT)
+    figures = dict.fromkeys(("delta", "gamma", "vega", "theta", "option_delta"), NUMBER)
+    counts = {"positions": COUNT, "options": COUNT, "complete": FLAG}
+    return _exactly({**texts, "expiration_ns": _or_null(COUNT), **figures, **counts})
 
 
 def _health() -> Schema:

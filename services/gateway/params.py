@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 from common.codec import NAME
 from common.messages import Exact
-from services.gateway.rpc import CallError
+from services.gateway.rpc import CallError, encode
 
 Word = TypeVar("Word", bound=StrEnum)
 FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 MAX_TEXT = 200
+MAX_TEXTS = 100
 
 
 class Params:
@@ -140,6 +141,23 @@ class Params:
         if len(value) > at_most:
             raise CallError("BAD_PARAMETER", f"{name} has at most {at_most} entries", name)
         return list(dict.fromkeys(self._checked_text(name, item) for item in value))
+
+    def texts(self, name: str) -> dict[str, str]:
+        """A required object of named values, as texts; lists and the like as JSON."""
+        value = self._required(name)
+        if not isinstance(value, dict) or not value or len(value) > MAX_TEXTS:
+            text = f"{name} is an object of 1 to {MAX_TEXTS} named values"
+            raise CallError("BAD_PARAMETER", text, name)
+        return {
+            self._checked_text(name, key): self._as_text(name, item) for key, item in value.items()
+        }
+
+    def _as_text(self, name: str, value: Any) -> str:
+        if isinstance(value, str):
+            return self._checked_text(name, value)
+        if isinstance(value, Decimal):
+            return format(value, "f")
+        return encode(value).decode()
 
     def finish(self) -> None:
         """Refuse parameters that the call does not have."""

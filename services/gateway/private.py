@@ -1,4 +1,4 @@
-"""Channels of the desk's own: orders, fills, positions, balances, risk and health.
+"""Channels of the desk's own: orders, fills, positions, balances, risk, strategies, health.
 
 Everything on them is delivered, nothing is merged. A client sees the orders and fills of its owner,
 an admin those of all; each view is encoded once. A channel begins with what is there.
@@ -13,6 +13,7 @@ from services.gateway.feeds import Feed
 from services.gateway.reading import Reading
 from services.gateway.rows import row
 from services.gateway.states import Row
+from services.gateway.strategies import Strategies
 
 View = tuple[str, str | None]  # channel, owner (None: all)
 RECENT = 200
@@ -21,8 +22,9 @@ RECENT = 200
 class Private:
     """The readers of these channels."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, strategies: Strategies) -> None:
         self._reading = reading
+        self._strategies = strategies
         self._feeds: dict[View, Feed] = {}
 
     def join(
@@ -42,6 +44,8 @@ class Private:
     def _snapshot(self, kind: str, owner: str | None) -> Row | None:
         accounts, holdings = self._reading.accounts, self._reading.holdings
         messages: list[m.Message] = []
+        if kind == "strategies":
+            return {"type": "snapshot", kind: self._strategies.rows()}
         if kind == "orders":
             messages = [*self._reading.orders.find(accounts, owner, closed=False)]
         elif kind == "fills":
@@ -68,8 +72,17 @@ class Private:
                 return self._fills([message] if self._reading.fills.apply(message) else [])
             case m.FillSnapshot():
                 return self._fills(self._reading.fills.apply_snapshot(message))
+            case m.StrategyState():
+                return self._strategy(self._strategies.apply(message))
             case _:
                 return self._holdings(message)
+
+    def on_strategy_lost(self, topic: str) -> list[GatewayCommand]:
+        """A strategy's host is not heard any more."""
+        return self._strategy(self._strategies.lose(topic))
+
+    def _strategy(self, fields: Row | None) -> list[GatewayCommand]:
+        return self.say("strategies", {"type": "strategy"} | fields) if fields else []
 
     def _orders(self, orders: list[m.OrderUpdated]) -> list[GatewayCommand]:
         return [c for order in orders for c in self._to_owner("orders", "order", order)]

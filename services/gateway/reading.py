@@ -215,7 +215,7 @@ class Reading:
     def positions(self, caller: Caller) -> Result:
         accounts = self.chosen_accounts(caller.params)
         flat = caller.params.flag("flat")
-        return self._holdings(
+        return self.of_holdings(
             caller,
             accounts,
             lambda: {"positions": [row(p) for p in self.holdings.positions(accounts, flat)]},
@@ -223,7 +223,7 @@ class Reading:
 
     def balances(self, caller: Caller) -> Result:
         accounts = self.chosen_accounts(caller.params)
-        return self._holdings(
+        return self.of_holdings(
             caller,
             accounts,
             lambda: {"balances": [row(b) for b in self.holdings.balances(accounts)]},
@@ -231,7 +231,7 @@ class Reading:
 
     def exposure(self, caller: Caller) -> Result:
         accounts = self.chosen_accounts(caller.params)
-        return self._holdings(
+        return self.of_holdings(
             caller,
             accounts,
             lambda: {
@@ -241,9 +241,10 @@ class Reading:
             },
         )
 
-    def _holdings(
+    def of_holdings(
         self, caller: Caller, accounts: list[Account], result: Callable[[], Row]
     ) -> Result:
+        """What is made of the holdings of these accounts; ends the reading of parameters."""
         caller.params.finish()
 
         def finish(answers: list[Answer]) -> Row:

@@ -14,7 +14,7 @@ TYPES = {
     ".css": "text/css",
     ".svg": "image/svg+xml",
 }
-NAMES = {"/": "index.html", "/api/v1/docs": "docs.html"}
+NAMES = {"/": "index.html", "/account": "account.html", "/api/v1/docs": "docs.html"}
 POLICY = "; ".join(
     (
         "default-src 'none'",

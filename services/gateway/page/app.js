@@ -1,5 +1,6 @@
 // The page: what is shown of one instrument and one account, and how the parts hang together.
 
+import { Bar } from "./bar.js";
 import { Book, BookView } from "./book.js";
 import { DepthChart, PriceChart } from "./chart.js";
 import { Desk } from "./desk.js";
@@ -10,12 +11,11 @@ import { Tables } from "./tables.js";
 import { Ticket } from "./ticket.js";
 
 const TRADES = 60;
-const HEALTH_MS = 2000;
 const PREFERRED = ["BTC-PERPETUAL", "BTC_USDC-PERPETUAL", "BTCUSDT"];
 
 const desk = new Desk();
 const book = new Book();
-const ticket = new Ticket(desk, () => openLogin());
+const ticket = new Ticket(desk, () => bar.openLogin());
 const view = new BookView(book, (price) => ticket.setPrice(price));
 const priceChart = new PriceChart($("chart-price"));
 const depthChart = new DepthChart($("chart-depth"));
@@ -221,57 +221,31 @@ function followAccount() {
   desk.subscribe("balances", (data) => tables.takeBalances(data));
 }
 
-function showLogin(isLoggedIn) {
-  setText($("login-button"), isLoggedIn ? `${desk.key.key_id} · log out` : "Log in");
-  ticket.login(isLoggedIn);
-  tables.draw();
-}
-
-function openLogin() {
-  setText($("login-problem"), "");
-  $("login").showModal();
-  $("login-form").elements.secret.focus();
-}
-
-$("login-cancel").addEventListener("click", () => $("login").close());
-$("login-button").addEventListener("click", () => {
-  if (!desk.key) {
-    openLogin();
-    return;
-  }
+function forgetAccount() {
   for (const name of ["orders", "fills", "positions", "balances"]) desk.channels.delete(name);
   tables.clear();
-  desk.logout();
-});
-$("login-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const { key_id, secret } = Object.fromEntries(new FormData(event.target));
-  try {
-    await desk.login(key_id.trim(), secret.trim());
-    event.target.elements.secret.value = "";
-    $("login").close();
-    showLogin(true);
-    followAccount();
-  } catch (problem) {
-    setText($("login-problem"), problem.message);
-  }
-});
+}
 
 // --- the desk
 
+const bar = new Bar(desk, {
+  onkey: followAccount,
+  onlogin: (isLoggedIn) => {
+    ticket.login(isLoggedIn);
+    tables.draw();
+  },
+  onlogout: forgetAccount,
+  onprocesses: (rows) => tables.takeProcesses(rows),
+});
+
 desk.onstatus = (state, isLoggedIn, reason) => {
-  setClass($("connection"), "pill " + (state === "live" ? "good" : "bad"));
-  setText($("connection").lastChild, state);
+  bar.status(state, isLoggedIn);
   if (state !== "live") {
     book.stale = true;
     draw();
     if (reason) toast(reason, "bad");
   }
-  showLogin(isLoggedIn);
-  if (state === "live") {
-    loadInstruments();
-    lookAtHealth();
-  }
+  if (state === "live") loadInstruments();
 };
 
 async function loadInstruments() {
@@ -293,23 +267,9 @@ async function loadInstruments() {
   open(wanted || preferred || all[0]);
 }
 
-async function lookAtHealth() {
-  if (!desk.isOpen || document.hidden) return;
-  try {
-    const answer = await desk.call("health");
-    tables.takeProcesses(answer.processes);
-    const sick = answer.processes.filter((row) => !row.healthy);
-    setClass($("health-button"), "pill " + (sick.length ? "bad" : "good"));
-    setText($("health-button").lastChild, sick.length ? `${sick.length} not ready` : `${answer.processes.length} healthy`);
-  } catch {
-    setClass($("health-button"), "pill");
-  }
-}
-
 $("health-button").addEventListener("click", () => tables.show("health"));
 $("grouping").addEventListener("change", draw);
 new ResizeObserver(draw).observe($("grid"));
-setInterval(lookAtHealth, HEALTH_MS);
 setInterval(() => {
   setText($("latency"), latency === null ? "" : `feed ${number(latency, latency < 10 ? 1 : 0)} ms`);
 }, 500);

@@ -1,5 +1,14 @@
 // The connection to the gateway: JSON-RPC 2.0 over one WebSocket that comes back by itself.
 
+const CARRIED = "crossdesk-key";
+
+// The key that the page before handed over. It is in the tab's storage for that moment only.
+function carriedKey() {
+  const text = sessionStorage.getItem(CARRIED);
+  sessionStorage.removeItem(CARRIED);
+  return text ? JSON.parse(text) : null;
+}
+
 export class CallError extends Error {
   constructor(error) {
     super(error.message);
@@ -13,7 +22,7 @@ export class Desk {
   constructor() {
     this.channels = new Map(); // name: what takes its data
     this.waiting = new Map(); // id of a call: {resolve, reject}
-    this.key = null;
+    this.key = carriedKey();
     this.id = 0;
     this.delay = 250;
     this.onstatus = () => {};
@@ -84,6 +93,11 @@ export class Desk {
     const answer = await this.call("auth", { key_id, secret });
     this.key = { key_id, secret };
     return answer;
+  }
+
+  // To be called when a link leads to another page of the desk in this tab.
+  carryKey() {
+    if (this.key) sessionStorage.setItem(CARRIED, JSON.stringify(this.key));
   }
 
   logout() {

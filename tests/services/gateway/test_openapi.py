@@ -66,6 +66,8 @@ def test_a_call_takes_exactly_the_parameters_that_are_described(route, monkeypat
         "side": "BUY",
         "mode": "HALTED",
         "reason": "test",
+        "name": "quoter",
+        "values": {"quantity": "20"},
     }
     given = {field.name: examples[field.name] for field in route.fields if field.required}
     if route.call in ("order.place", "order.modify"):
