@@ -140,8 +140,26 @@ class JournalFailed(Data):
     error: str
 
 
+class LatchChanged(Data):
+    """The kill switch: all latches that are set, scope -> reason; told once after Started too.
+
+    released: why each scope was last released, where somebody said so.
+    """
+
+    latches: dict[str, str]
+    released: dict[str, str] = {}
+
+
+class SendWithheld(Data):
+    """A LinkSend that names this was not sent: a latch in its `unless` was set, or we stop."""
+
+    refers: str
+    reason: str
+
+
 class Stopping(Data):
-    """The process was asked to end; return what must still be sent. Stop follows by the shell."""
+    """The process was asked to end; return what must still be sent. Stop follows by the shell,
+    at once or, if it was told to let the core settle, when the core says SetState("stopped")."""
 
 
 Event = (
@@ -161,6 +179,8 @@ Event = (
     | RequestFailed
     | Pushed
     | JournalFailed
+    | LatchChanged
+    | SendWithheld
     | Stopping
 )
 
@@ -224,10 +244,16 @@ class LinkOpen(Data):
 
 
 class LinkSend(Data):
-    """Send one text frame; dropped, with a LinkDown already under way, when the link is down."""
+    """Send one text frame; dropped, with a LinkDown already under way, when the link is down.
+
+    unless: latches that stop it at the last moment, after the journal; so does the end of the
+    process. It is then told as SendWithheld with `refers`. A frame without goes in any case.
+    """
 
     link: str
     payload: bytes
+    unless: tuple[str, ...] = ()
+    refers: str = ""
 
 
 class LinkClose(Data):
@@ -275,6 +301,14 @@ class ApiCalled(Data):
     client_order_id: str = ""
 
 
+class SetLatch(Data):
+    """Set the kill switch of a scope (is_on) or release it; LatchChanged follows."""
+
+    scope: str
+    reason: str
+    is_on: bool = True
+
+
 class SetState(Data):
     """What the beat says of this process: starting, ready, degraded or stopping; and its links."""
 
@@ -304,6 +338,7 @@ CoreCommand = (
     | WakeAt
     | Alert
     | ApiCalled
+    | SetLatch
     | SetState
     | Count
 )

@@ -151,6 +151,8 @@ class InstrumentKind(StrEnum):
     PERPETUAL = "perpetual"
     FUTURE = "future"
     OPTION = "option"
+    FUTURE_COMBO = "future_combo"
+    OPTION_COMBO = "option_combo"
 
 
 class ContractType(StrEnum):
@@ -216,6 +218,12 @@ class RejectReason(StrEnum):
     VENUE_RATE_LIMIT = "VENUE_RATE_LIMIT"
     VENUE_REFUSED = "VENUE_REFUSED"
     JOURNAL_FAILED = "JOURNAL_FAILED"
+    KILL_SWITCH = "KILL_SWITCH"
+    EXPOSURE = "EXPOSURE"
+    REPEATED_EXECUTION = "REPEATED_EXECUTION"
+    DUPLICATE_ORDER = "DUPLICATE_ORDER"
+    STALE_DATA = "STALE_DATA"
+    NO_LIMIT = "NO_LIMIT"
 
 
 # --- reference data --------------------------------------------------------------------------
@@ -640,6 +648,18 @@ class Health(Message):
     build: str = ""
 
 
+class Alert(Message):
+    """Something a person should know, topic `alert.<process>`; the same cause is told again at
+    most once a minute, with how often it came up meanwhile."""
+
+    process: str
+    level: str  # "WARNING" or "ERROR"
+    text: str
+    fields: dict[str, str]
+    count: int
+    raised_ns: int
+
+
 # --- commands and their answer ---------------------------------------------------------------
 
 
@@ -726,8 +746,13 @@ class QueryFills(Message):
 
 
 class SetMode(Message):
+    """Set the trading mode of one scope: of a strategy (owner), of the venue, or of the desk as
+    this engine sees it. The strictest of all that concern an order holds."""
+
     mode: TradingMode
     reason: str
+    venue: str = ""
+    owner: str = ""
 
 
 class QueryPositions(Message):
@@ -808,6 +833,7 @@ Event = (
     | Health
     | StrategyState
     | RawFrame
+    | Alert
 )
 """What is published."""
 

@@ -154,6 +154,9 @@ EVENTS: list[m.Event] = [
     m.Health("market_data.deribit", "ready", 42, 9, {"book.deribit.X": 3}, {"public": True}),
     STRATEGY,
     m.RawFrame("deribit.public.0", b'{"jsonrpc":"2.0"}', 9),
+    m.Alert(
+        "trading_engine.deribit.main", "ERROR", "the kill switch is on", {"scope": "desk"}, 2, 9
+    ),
 ]
 COMMANDS: list[m.Command] = [
     PLACE,
@@ -164,7 +167,7 @@ COMMANDS: list[m.Command] = [
     m.CancelAll(kind=m.InstrumentKind.OPTION),
     m.QueryOrders(closed=True),
     m.QueryFills(limit=10),
-    m.SetMode(m.TradingMode.HALTED, "a test"),
+    m.SetMode(m.TradingMode.HALTED, "a test", "deribit", "quoter"),
     m.QueryPositions(),
     m.SetParameters({"width_bps": "4", "max_position": "2000"}),
 ]

@@ -26,6 +26,7 @@ from common import logs
 from common import messages as m
 from common.errors import LocalError
 from common.rundir import RunDir
+from common.transport.alerts import Alerts
 from common.transport.clock import now_ns
 from common.transport.http import HttpClient
 from common.transport.inventory import Inventory
@@ -91,6 +92,7 @@ class Shell:
         self._http = HttpClient(self.loop, self.feed)
         self._journal = Journal(self.loop, journal) if journal is not None else None
         self._journal_encoder = msgspec.msgpack.Encoder(enc_hook=str)
+        self._alerts = Alerts(process)
         self._unwritten = 0
         self._latch_directory = run_dir.latch
         self._latch = LatchWatch(self.loop, run_dir.latch, self._on_latch) if latched else None
@@ -332,9 +334,7 @@ class Shell:
             else:
                 release(directory, command.scope, command.reason)
         except OSError as error:
-            self._alert(
-                c.Alert("ERROR", "the kill switch cannot be written", {"why": str(error)})
-            )
+            self._alert(c.Alert("ERROR", "the kill switch cannot be written", {"why": str(error)}))
         if self._latch is not None:
             self._latch.look()
 
@@ -421,6 +421,9 @@ class Shell:
     def _alert(self, command: c.Alert) -> None:
         self._counters[f"alerts_{command.level.lower()}"] += 1
         logger.bind(**command.fields).log(command.level, "{}", command.text)
+        told = self._alerts.note(command, now_ns())
+        if told is not None:
+            self._publisher.publish(c.Publish(f"alert.{self.process}", told))
 
     def _log_call(self, command: c.ApiCalled) -> None:
         fields = {"method": command.method, "outcome": command.outcome}
