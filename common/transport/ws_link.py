@@ -12,6 +12,7 @@ from common.transport.clock import now_ns
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 CONNECT_S = 10.0
+CLOSE_S = 1.0  # how long a venue may take part in the closing, before it is cut off
 
 
 class WsLink(WSListener):
@@ -22,6 +23,7 @@ class WsLink(WSListener):
         self.name = name
         self._url = url
         self._on_event = on_event
+        self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
         self._parts: list[bytes] = []
         self._size = 0
@@ -51,25 +53,25 @@ class WsLink(WSListener):
         self._reason = reason
         if self._transport is not None:
             self._transport.send_close()
-            self._transport.disconnect()
+            self._hang_up(self._transport)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        self._on_event(LinkUp(self.name))
+        self._tell(LinkUp(self.name))
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._down:
             return
         if frame.msg_type == WSMsgType.CLOSE:
             self._reason = f"closed by the venue: {frame.get_close_code()}"
-            transport.disconnect()
+            self._hang_up(transport)
             return
         if frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
             payload = self._whole(frame)
             if payload is not None:
-                self._on_event(VenueFrame(self.name, payload, now_ns()))
+                self._tell(VenueFrame(self.name, payload, now_ns()))
         if frame.last_in_buffer:
-            self._on_event(Idle(self.name))
+            self._tell(Idle(self.name))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._go_down(self._reason)
@@ -90,7 +92,20 @@ class WsLink(WSListener):
         self._parts, self._size = [], 0
         return whole
 
+    def _hang_up(self, transport: WSTransport) -> None:
+        """Without the cut, a dead venue's share in closing TLS is waited for, 15 s and more."""
+        transport.disconnect()
+        self._loop.call_later(CLOSE_S, transport.disconnect, False)
+
     def _go_down(self, reason: str) -> None:
         if not self._down:
             self._down = True
-            self._on_event(LinkDown(self.name, reason))
+            self._tell(LinkDown(self.name, reason))
+
+    def _tell(self, event: Event) -> None:
+        """A bug of ours is for the loop: picows would only drop the link, and we would go on."""
+        try:
+            self._on_event(event)
+        except Exception as error:  # noqa: BLE001 - passed on, to stop the process
+            context = {"message": f"{type(event).__name__} of {self.name}", "exception": error}
+            self._loop.call_exception_handler(context)

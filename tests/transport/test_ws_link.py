@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
 from aiohttp import WSMsgType, web
 
 from common import core as c
+from common.transport import ws_link
 from common.transport.ws_link import WsLink
 
 Handler = Callable[[web.WebSocketResponse], Awaitable[None]]
@@ -122,3 +126,73 @@ def test_a_refused_connection_is_a_link_down_with_the_reason() -> None:
 
     (down,) = asyncio.run(connect())
     assert isinstance(down, c.LinkDown) and "cannot connect" in down.reason
+
+
+def test_a_dead_venue_that_reads_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ws_link, "CLOSE_S", 0.01)
+
+    async def close() -> list[c.Event]:
+        events: list[c.Event] = []
+        down = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(accepted(await reader.readuntil(b"\r\n\r\n")))
+            writer.transport.pause_reading()
+            await down.wait()
+            writer.close()
+
+        def on_event(event: c.Event) -> None:
+            events.append(event)
+            if isinstance(event, c.LinkDown):
+                down.set()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        link = WsLink("public", f"ws://127.0.0.1:{port}/ws", on_event)
+        async with asyncio.timeout(DEADLINE_S):
+            await link.connect()
+            link.send(b"x" * 16_000_000)  # more than the buffers on the way take
+            link.close("silent")
+            await down.wait()
+        server.close()
+        return events
+
+    assert asyncio.run(close())[-1] == c.LinkDown("public", "silent")
+
+
+def test_an_error_of_ours_goes_to_the_loop_and_not_to_the_link() -> None:
+    told: list[BaseException] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+
+        def broken(event: c.Event) -> None:
+            raise LookupError(type(event).__name__)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(accepted(await reader.readuntil(b"\r\n\r\n")) + b"\x81\x02hi")
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        link = WsLink("public", f"ws://127.0.0.1:{port}/ws", broken)
+        async with asyncio.timeout(DEADLINE_S):
+            await link.connect()
+            while len(told) < 3:
+                await asyncio.sleep(0)
+        link.close("the test is over")
+        server.close()
+
+    asyncio.run(run())
+    assert [str(error) for error in told[:3]] == ["LinkUp", "VenueFrame", "Idle"]
+
+
+def accepted(request: bytes) -> bytes:
+    """The answer that makes a request a WebSocket (RFC 6455, 4.2.2)."""
+    key = re.search(rb"(?i)sec-websocket-key: *(\S+)", request)
+    assert key is not None
+    digest = hashlib.sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    return head + b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
