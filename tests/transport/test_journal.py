@@ -46,7 +46,8 @@ def test_a_tail_cut_at_any_byte_leaves_the_whole_prefix() -> None:
     data = whole()
     ends = [len(b"".join(pack(n, p) for n, p in enumerate(PAYLOADS[:k]))) for k in range(5)]
     for cut in range(len(data)):
-        payloads, end = scan(data[:cut])
+        found = scan(data[:cut])
+        payloads, end = found.payloads, found.end
         assert payloads == PAYLOADS[: len(payloads)]
         assert end == max(e for e in ends if e <= cut)
 
@@ -57,7 +58,8 @@ def test_any_flipped_bit_is_found() -> None:
         for bit in range(8):
             flipped = bytearray(data)
             flipped[position] ^= 1 << bit
-            payloads, end = scan(bytes(flipped))
+            found = scan(bytes(flipped))
+            payloads, end = found.payloads, found.end
             assert end <= position
             assert payloads == PAYLOADS[: len(payloads)]
 
