@@ -20,6 +20,14 @@ class World(Protocol):
 
     def index_price(self, name: str, at_ns: int) -> float: ...
 
+    def volatility(self, base: str, at_ns: int) -> float:
+        """Implied volatility of a coin's options for 30 days, percent a year."""
+        ...
+
+    def recorded(self) -> Sequence[InstrumentDefinition] | None:
+        """The instruments of the recording that is the market; None if it is made up."""
+        ...
+
     def list_instruments(
         self, definitions: Sequence[InstrumentDefinition], now_ns: int
     ) -> None: ...

@@ -252,6 +252,8 @@ class HistoryFilter(Data):
     from_ns: int | None = None
     offset: int = 0
     count: int = 20
+    to_ns: int | None = None
+    only_triggers: bool = False  # those that waited for a price
 
 
 # --- orders and trades -----------------------------------------------------------------------

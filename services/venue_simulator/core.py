@@ -65,6 +65,9 @@ class SimulatedWorld:
     def index_price(self, name: str, at_ns: int) -> float:
         return self.market.index_price(name, at_ns)
 
+    def volatility(self, base: str, at_ns: int) -> float:
+        return self.market.volatility(base, at_ns)
+
     def list_instruments(self, definitions: Sequence[InstrumentDefinition], now_ns: int) -> None:
         self.market.forget_expired(now_ns)
         self.market.add(definitions)

@@ -53,9 +53,16 @@ def matches_listing(listing: Listing, which: TradeFilter | HistoryFilter) -> boo
 
 
 def matches_history(order: SimulatedOrder, which: HistoryFilter) -> bool:
-    return (which.include_unfilled or order.cum_quantity > 0) and (
-        which.from_ns is None or order.updated_ns >= which.from_ns
+    return (
+        (which.include_unfilled or order.cum_quantity > 0)
+        and _within(order.updated_ns, which.from_ns, which.to_ns)
+        and (not which.only_triggers or _has_waited(order))
     )
+
+
+def _has_waited(order: SimulatedOrder) -> bool:
+    """The stop itself, not the order that it became."""
+    return order.trigger is not None and order.trigger_order is None
 
 
 def matches_trade(number: int, sequence: int, time_ns: int, which: TradeFilter) -> bool:

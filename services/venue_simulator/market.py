@@ -139,6 +139,10 @@ class Market:
         chain = self._of(symbol).chain
         return 0.0 if chain is None else chain.implied_volatility(symbol, price, now_ns)
 
+    def volatility(self, base: str, now_ns: int) -> float:
+        """At the money for 30 days, percent a year; of a coin that need not have options."""
+        return 100 * self._surface(base.lower()).at_the_money(now_ns, 30 / 365)
+
     def funding_rate(self, symbol: str, now_ns: int) -> float:
         if self._of(symbol).definition.kind is not InstrumentKind.PERPETUAL:
             return 0.0
@@ -215,9 +219,7 @@ class Market:
         chain = self._chains.get((index, expiration_ns))
         if chain is None:
             coin, _ = coins_of(index)
-            surface = self._surfaces.get(coin)
-            if surface is None:
-                surface = self._surfaces[coin] = Surface(self._seed, coin)
+            surface = self._surface(coin)
             chain = Chain(
                 self._future_behind(definition),
                 expiration_ns,
@@ -228,6 +230,12 @@ class Market:
             self._chains[index, expiration_ns] = chain
         chain.add(definition)
         return chain
+
+    def _surface(self, coin: str) -> Surface:
+        surface = self._surfaces.get(coin)
+        if surface is None:
+            surface = self._surfaces[coin] = Surface(self._seed, coin)
+        return surface
 
     def _future_behind(self, option: InstrumentDefinition) -> str:
         """Symbol of the future of the same index and expiry, "" if there is none."""

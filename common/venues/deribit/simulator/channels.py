@@ -9,6 +9,13 @@ from common.messages import InstrumentKind
 from common.venues.deribit.simulator.accounts import AccountMethods
 from common.venues.deribit.simulator.book_streams import BookStream, GroupedBookStream
 from common.venues.deribit.simulator.catalog import CURRENCIES, KINDS, Catalog, Identity
+from common.venues.deribit.simulator.figures import FigureMethods, volatility_coin
+from common.venues.deribit.simulator.index_streams import (
+    ExpirationPriceStream,
+    RankingStream,
+    StatisticsStream,
+    VolatilityIndexStream,
+)
 from common.venues.deribit.simulator.orders import OrderMethods
 from common.venues.deribit.simulator.protections import ProtectionStream
 from common.venues.deribit.simulator.streams import (
@@ -32,6 +39,7 @@ from common.venues.deribit.simulator.user_streams import (
     UserTradesStream,
 )
 from common.venues.deribit.universe import Listing
+from common.venues.serving import World
 from common.venues.simulation import SimulatedExchange
 
 GROUPS = ("none", "1", "2", "5", "10", "25", "100", "250")
@@ -53,9 +61,12 @@ class Channels:
         catalog: Catalog,
         orders: OrderMethods,
         accounts: AccountMethods,
+        figures: FigureMethods,
+        world: World,
     ) -> None:
         self._exchange, self._catalog = exchange, catalog
         self._orders, self._accounts = orders, accounts
+        self._figures, self._world = figures, world
         self._makers: dict[tuple[str, int], Maker] = {
             ("book", 3): self._book,
             ("book", 5): self._grouped_book,
@@ -67,6 +78,10 @@ class Channels:
             ("chart", 4): self._chart,
             ("perpetual", 3): self._perpetual,
             ("deribit_price_index", 2): self._index,
+            ("deribit_price_ranking", 2): self._about_index,
+            ("deribit_price_statistics", 2): self._about_index,
+            ("estimated_expiration_price", 2): self._about_index,
+            ("deribit_volatility_index", 2): self._volatility,
             ("markprice", 3): self._mark_prices,
             ("instrument", 4): self._instrument_state,
             ("platform_state", 1): lambda channel, parts: Stream(channel),
@@ -157,6 +172,21 @@ class Channels:
         if self._exchange.index_price(parts[1]) is None:
             return None
         return IndexStream(channel, parts[1], self._exchange)
+
+    def _about_index(self, channel: str, parts: list[str]) -> Stream | None:
+        family, index = parts
+        if self._exchange.index_price(index) is None:
+            return None
+        if family == "deribit_price_statistics":
+            return StatisticsStream(channel, index, self._exchange, self._world)
+        kind = RankingStream if family == "deribit_price_ranking" else ExpirationPriceStream
+        return kind(channel, index, self._exchange)
+
+    def _volatility(self, channel: str, parts: list[str]) -> Stream | None:
+        coin = volatility_coin(parts[1])
+        if coin is None:
+            return None
+        return VolatilityIndexStream(channel, parts[1], coin, self._exchange, self._figures)
 
     def _mark_prices(self, channel: str, parts: list[str]) -> Stream | None:
         if parts[1] != "options" or self._exchange.index_price(parts[2]) is None:

@@ -125,6 +125,12 @@ _TABLE: dict[str, tuple[str, str]] = {
     "public/get_delivery_prices": (NONE, "index_name*:str offset:int count:int"),
     "public/get_last_settlements_by_currency": (NONE, f"currency*:str {_SETTLED}"),
     "public/get_last_settlements_by_instrument": (NONE, f"instrument_name*:str {_SETTLED}"),
+    "public/get_volatility_index_data": (
+        NONE,
+        f"currency*:str {_BETWEEN} resolution*:str{{1/60/3600/43200/1D}}",
+    ),
+    "public/get_historical_volatility": (NONE, "currency*:str"),
+    "public/get_trade_volumes": (NONE, "extended:bool"),
     "public/get_mark_price_history": (NONE, f"instrument_name*:str {_BETWEEN}"),
     # orders
     "private/buy": (TRADE, _ORDER),
@@ -196,6 +202,10 @@ _TABLE: dict[str, tuple[str, str]] = {
     "private/get_user_trades_by_order": (
         READ,
         "order_id*:str sorting:str{asc/desc/default} historical:bool subaccount_id:int",
+    ),
+    "private/get_trigger_order_history": (
+        READ,
+        "currency*:str instrument_name:str count:int continuation:str",
     ),
     "private/get_order_margin_by_ids": (READ, "ids*:list"),
     "private/get_margins": (READ, "instrument_name*:str amount*:num price*:num"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from common.messages import Side
 from common.venues.deribit.simulator import order_objects as objects
 from common.venues.deribit.simulator.calls import (
@@ -42,6 +44,7 @@ from common.venues.simulation import (
 from common.venues.simulation import Refused as ExchangeRefusal
 
 RECENT_ORDERS_NS = 30 * 60 * 1_000_000_000
+RECENT_TRADES_NS = 24 * 3600 * 1_000_000_000
 
 
 class OrderMethods:
@@ -80,6 +83,7 @@ class OrderMethods:
             "private/get_user_trades_by_instrument": self._user_trades,
             "private/get_user_trades_by_instrument_and_time": self._user_trades,
             "private/get_user_trades_by_order": self._trades_of_order,
+            "private/get_trigger_order_history": self._trigger_history,
             "private/get_order_margin_by_ids": self._order_margins,
             "private/get_margins": self._margins,
         }
@@ -255,12 +259,14 @@ class OrderMethods:
         if symbol is not None:
             self._catalog.listing(symbol)
         count = count_of(call, 20)
+        border_ns, historical = call.now_ns - RECENT_ORDERS_NS, params.get("historical", False)
         history = HistoryFilter(
             symbol=symbol,
             kinds=kinds(params.get("kind")),
             currency=self._catalog.currency(params.get("currency")),
             include_unfilled=params.get("include_unfilled", False),
-            from_ns=None if params.get("historical") else call.now_ns - RECENT_ORDERS_NS,
+            from_ns=None if historical else border_ns,
+            to_ns=border_ns if historical else None,
             offset=offset,
             count=count,
         )
@@ -274,15 +280,37 @@ class OrderMethods:
         return {"orders": found, "continuation": str(offset + count) if more else None}
 
     def _user_trades(self, call: Call) -> dict[str, Any]:
-        page = self._exchange.fills(call.account, trade_filter(call, self._catalog))
+        which = _of_age(call, trade_filter(call, self._catalog))
+        page = self._exchange.fills(call.account, which)
         trades = [self.trade_object(fill, call.owner) for fill in page.fills]
         return {"trades": trades, "has_more": page.has_more}
+
+    def _trigger_history(self, call: Call) -> dict[str, Any]:
+        """Stops that were triggered or cancelled, and those that wait."""
+        params, offset, count = call.params, offset_of(call.params), count_of(call, 20)
+        symbol = params.get("instrument_name")
+        if symbol is not None:
+            self._catalog.listing(symbol)
+        history = HistoryFilter(
+            symbol=symbol,
+            currency=self._catalog.currency(params["currency"]),
+            include_unfilled=True,
+            only_triggers=True,
+            offset=offset,
+            count=count,
+        )
+        found = self._exchange.order_history(call.account, history)
+        more = len(found) == count
+        return {
+            "entries": [trigger_entry(self.order_object(order, call.owner)) for order in found],
+            "continuation": str(offset + count) if more else None,
+        }
 
     def _trades_of_order(self, call: Call) -> list[dict[str, Any]]:
         number_of_order = self._own_order(call).number
         ascending = call.params.get("sorting") == "asc"
         which = TradeFilter(order_number=number_of_order, count=1000, ascending=ascending)
-        page = self._exchange.fills(call.account, which)
+        page = self._exchange.fills(call.account, _of_age(call, which))
         return [self.trade_object(fill, call.owner) for fill in page.fills]
 
     def _order_margins(self, call: Call) -> list[dict[str, Any]]:
@@ -317,3 +345,38 @@ class OrderMethods:
             "min_price": number(margins.min_price),
             "max_price": number(margins.max_price),
         }
+
+
+def _of_age(call: Call, which: TradeFilter) -> TradeFilter:
+    """Trades of the last day, or with `historical` only the older ones."""
+    border_ns = call.now_ns - RECENT_TRADES_NS
+    if call.params.get("historical", False):
+        to_ns = border_ns if which.to_ns is None else min(which.to_ns, border_ns)
+        return msgspec.structs.replace(which, to_ns=to_ns)
+    return msgspec.structs.replace(which, from_ns=max(which.from_ns or 0, border_ns))
+
+
+def trigger_entry(order: dict[str, Any]) -> dict[str, Any]:
+    """An order object as private/get_trigger_order_history shows it."""
+    state = order["order_state"]
+    copied = (
+        "instrument_name",
+        "order_type",
+        "direction",
+        "amount",
+        "price",
+        "trigger",
+        "trigger_price",
+        "trigger_offset",
+        "label",
+        "post_only",
+        "reduce_only",
+        "order_state",
+        "last_update_timestamp",
+    )
+    return {name: order[name] for name in copied if name in order} | {
+        "trigger_order_id": order["order_id"],
+        "timestamp": order["creation_timestamp"],
+        "request": "trigger:cancel" if state == "cancelled" else "trigger:order",
+        "source": "api",
+    }

@@ -16,6 +16,7 @@ from common.venues.deribit.simulator.channels import Channels
 from common.venues.deribit.simulator.connection import Connection
 from common.venues.deribit.simulator.controls import Controls
 from common.venues.deribit.simulator.envelope import Refused, Request
+from common.venues.deribit.simulator.figures import FigureMethods
 from common.venues.deribit.simulator.hub import Hub
 from common.venues.deribit.simulator.limits import Limits
 from common.venues.deribit.simulator.mass_quotes import QuoteMethods
@@ -83,12 +84,15 @@ class Simulator:
         limited = {account.client_id: account.limited for account in config.accounts}
         orders = OrderMethods(exchange, self._catalog)
         accounts = AccountMethods(exchange, self._catalog, limited)
-        self._hub = Hub(exchange, Channels(exchange, self._catalog, orders, accounts))
+        figures = FigureMethods(exchange, self._catalog, world)
+        channels = Channels(exchange, self._catalog, orders, accounts, figures, world)
+        self._hub = Hub(exchange, channels)
         self.controls = Controls(self._access, self._hub, self._catalog, self._connections)
         self._sessions = SessionMethods(self._access, self._hub, self._accounts)
         self._handlers: dict[str, Handler] = (
             PublicMethods(exchange, self._catalog).handlers
             | self.controls.handlers
+            | figures.handlers
             | orders.handlers
             | accounts.handlers
         )
