@@ -53,6 +53,25 @@ def read(paths: Sequence[Path], venue: str = "") -> Iterator[Moment]:
     return in_order(sources)
 
 
+def definitions(paths: Sequence[Path], venue: str) -> list[m.InstrumentDefinition]:
+    """The instruments of a venue whose market some recordings hold; of each its last definition.
+
+    Raises:
+        ConfigError: see read.
+    """
+    listed: dict[str, m.InstrumentDefinition] = {}
+    traded: set[str] = set()
+    for moment in read(paths, venue):
+        message = getattr(moment.event, "message", None)
+        if isinstance(message, m.InstrumentList):
+            listed |= {each.instrument: each for each in message.instruments}
+        elif isinstance(message, m.InstrumentDefinition):
+            listed[message.instrument] = message
+        elif isinstance(message, m.BookSnapshot | m.Trade | m.Ticker):
+            traded.add(message.instrument)
+    return [definition for name, definition in listed.items() if name in traded]
+
+
 def _sort_out(paths: Sequence[Path]) -> tuple[list[tuple[Family, Rows]], list[Path]]:
     """Tables and texts; instruments come first of what has the same time."""
     tables: list[tuple[Family, Rows]] = []

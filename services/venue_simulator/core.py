@@ -24,6 +24,7 @@ from services.venue_simulator.control import Clock, Control, parse, refusal
 from services.venue_simulator.exchange import Exchange
 from services.venue_simulator.faults import AnswerHttp, Faults
 from services.venue_simulator.market import Market
+from services.venue_simulator.replay import Recording, ReplayMarket
 
 # Orders and trades are numbered from the milliseconds since 2020, so that a restart repeats none.
 NUMBERS_SINCE_NS = 1_577_836_800_000_000_000
@@ -57,10 +58,20 @@ class ControlAsked(Data):
 class SimulatedWorld:
     """Market and exchange of one venue: what a protocol server lists goes to both."""
 
-    def __init__(self, config: SimulatorConfig, now_ns: int) -> None:
-        self.market = Market(config)
+    def __init__(
+        self, config: SimulatorConfig, now_ns: int, recording: Recording | None = None
+    ) -> None:
+        self._recorded: Sequence[InstrumentDefinition] | None = None
+        if recording is None:
+            self.market = Market(config)
+        else:
+            self.market = market = ReplayMarket(config, recording, now_ns)
+            self._recorded = market.definitions
         first_number = (now_ns - NUMBERS_SINCE_NS) // 1_000_000
         self.exchange = Exchange((), self.market, config.accounts, first_number=first_number)
+
+    def recorded(self) -> Sequence[InstrumentDefinition] | None:
+        return self._recorded
 
     def index_price(self, name: str, at_ns: int) -> float:
         return self.market.index_price(name, at_ns)
@@ -82,10 +93,17 @@ class VenueSimulator:
         control: what tests do to it beyond what clients can.
     """
 
-    def __init__(self, venue: Venue, config: SimulatorConfig, now_ns: int) -> None:
+    def __init__(
+        self,
+        venue: Venue,
+        config: SimulatorConfig,
+        now_ns: int,
+        recording: Recording | None = None,
+    ) -> None:
+        """recording: what the market is, in place of a made-up one."""
         self._clock = Clock(_start_ns(config, now_ns) - now_ns)
         venue_ns = self._clock.at(now_ns)
-        self._world = SimulatedWorld(config, venue_ns)
+        self._world = SimulatedWorld(config, venue_ns, recording)
         exchange = self._world.exchange
         self.server: ProtocolServer = venue.simulator(config, exchange, self._world, venue_ns)
         self._faults = Faults(self.server.controls.client_of)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
 import msgspec
@@ -38,6 +38,15 @@ PERIODS = {
     ExpiryClass.MONTHLY: "month",
     ExpiryClass.QUARTERLY: "month",
 }
+
+ALL_PRODUCTS = (
+    *products.SPOT,
+    *products.PERPETUALS,
+    *products.INVERSE_DATED,
+    *products.LINEAR_DATED,
+    *products.INVERSE_OPTIONS,
+    *products.LINEAR_OPTIONS,
+)
 
 IndexAt = Callable[[str, int], float]
 """Price of an index (by name) at a time in ns."""
@@ -93,6 +102,37 @@ def listings(now_ns: int, config: SimulatorConfig, index_at: IndexAt) -> list[Li
         for expiry in linear:
             found.extend(_options(product, expiry, max(1, strikes // 2), index_at))
     return found
+
+
+def listings_of(definitions: Iterable[InstrumentDefinition]) -> list[Listing]:
+    """Recorded instruments as the venue describes them; those of unknown products are left out."""
+    found = []
+    for definition in definitions:
+        product = _product_of(definition)
+        if product is None:
+            continue
+        period = "month" if definition.expiration_ns is not None else "perpetual"
+        future = "-".join(definition.symbol.split("-")[:2])
+        details = _details(
+            product,
+            definition,
+            "" if definition.kind is InstrumentKind.SPOT else period,
+            future if definition.kind is InstrumentKind.OPTION else "",
+        )
+        found.append(Listing(definition, details))
+    return found
+
+
+def _product_of(definition: InstrumentDefinition) -> Product | None:
+    for product in ALL_PRODUCTS:
+        if (product.kind, product.contract_type, product.settlement, product.base) == (
+            definition.kind,
+            definition.contract_type,
+            definition.settlement,
+            definition.base,
+        ):
+            return product
+    return None
 
 
 def instruments(

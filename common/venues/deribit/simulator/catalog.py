@@ -29,9 +29,9 @@ KINDS: dict[str, frozenset[InstrumentKind]] = {
     "future": frozenset({InstrumentKind.FUTURE, InstrumentKind.PERPETUAL}),
     "option": frozenset({InstrumentKind.OPTION}),
     "spot": frozenset({InstrumentKind.SPOT}),
-    "future_combo": frozenset(),  # the simulated venue lists no combos
-    "option_combo": frozenset(),
-    "combo": frozenset(),
+    "future_combo": frozenset({InstrumentKind.FUTURE_COMBO}),
+    "option_combo": frozenset({InstrumentKind.OPTION_COMBO}),
+    "combo": frozenset({InstrumentKind.FUTURE_COMBO, InstrumentKind.OPTION_COMBO}),
 }
 _TRIGGER_KINDS = {
     OrderType.TAKE_PROFIT: "TP",
@@ -70,12 +70,18 @@ class Catalog:
             if ended_ns + STAYS_KNOWN_NS < now_ns:
                 del self._listings[symbol], self._by_id[listing.details.instrument_id]
         added = []
-        for listing in universe.listings(now_ns, self._config, self._world.index_price):
+        for listing in self._traded(now_ns):
             symbol = listing.definition.symbol
             if symbol not in self._listings:
                 self._listings[symbol] = self._by_id[listing.details.instrument_id] = listing
                 added.append(listing.definition)
         self._world.list_instruments(added, now_ns)
+
+    def _traded(self, now_ns: int) -> list[Listing]:
+        recorded = self._world.recorded()
+        if recorded is not None:
+            return universe.listings_of(recorded)
+        return universe.listings(now_ns, self._config, self._world.index_price)
 
     def listing(self, symbol: str) -> Listing:
         """Raises Refused (not_found) for a name that the venue does not know."""
@@ -99,13 +105,13 @@ class Catalog:
 
     def redefine(self, definition: InstrumentDefinition) -> None:
         old = self.listing(definition.symbol)
-        self._keep(msgspec.structs.replace(old, definition=definition))
+        self.keep(msgspec.structs.replace(old, definition=definition))
 
     def add(self, listing: Listing, now_ns: int) -> None:
-        self._keep(listing)
+        self.keep(listing)
         self._world.list_instruments([listing.definition], now_ns)
 
-    def _keep(self, listing: Listing) -> None:
+    def keep(self, listing: Listing) -> None:
         self._listings[listing.definition.symbol] = listing
         self._by_id[listing.details.instrument_id] = listing
 
@@ -116,7 +122,7 @@ class Catalog:
         """Those of a kind that are settled in a currency; spot pairs belong to both of theirs."""
         for listing in self._listings.values():
             definition = listing.definition
-            if kind not in (None, "any") and listing.details.kind != kind:
+            if kind not in (None, "any") and definition.kind not in KINDS[kind]:
                 continue
             currencies = {definition.settlement}
             if definition.kind is InstrumentKind.SPOT:
