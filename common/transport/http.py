@@ -6,12 +6,19 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import TYPE_CHECKING
 
 from common.core import Event, HttpCall, HttpFailed, HttpReply
+from common.errors import PeerError
 from common.transport.clock import now_ns
+
+if TYPE_CHECKING:
+    import requests
 
 THREADS = 4
 MAX_BODY_BYTES = 64 * 1024 * 1024
+CHUNK_BYTES = 64 * 1024
 
 
 class HttpClient:
@@ -42,18 +49,34 @@ class HttpClient:
         session = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
+        deadline = monotonic() + call.timeout_s
         try:
-            response = session.request(
+            with session.request(
                 call.method,
                 call.url,
                 headers=call.headers,
                 data=call.body or None,
                 timeout=call.timeout_s,
                 allow_redirects=False,
-            )
-            body = response.content
-        except requests.RequestException as error:
+                stream=True,
+            ) as response:
+                body = _read(response, deadline)
+        except (requests.RequestException, PeerError) as error:
             return HttpFailed(call.call_id, f"{type(error).__name__}: {str(error)[:200]}")
-        if len(body) > MAX_BODY_BYTES:
-            return HttpFailed(call.call_id, "the answer is over 64 MiB")
         return HttpReply(call.call_id, response.status_code, body, now_ns())
+
+
+def _read(response: requests.Response, deadline: float) -> bytes:
+    """The body, as long as it keeps within size and time.
+
+    Raises:
+        PeerError
+    """
+    body = bytearray()
+    for chunk in response.iter_content(CHUNK_BYTES):
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise PeerError("the answer is over 64 MiB")
+        if monotonic() > deadline:
+            raise PeerError("the answer does not end")
+    return bytes(body)

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
+import pytest
 from aiohttp import web
 
 from common import core as c
+from common.transport import http
 from common.transport.http import HttpClient
 
 
-async def call_all(*paths: str) -> dict[str, c.Event]:
+async def call_all(*paths: str, timeout_s: float = 10.0) -> dict[str, c.Event]:
     async def answer(request: web.Request) -> web.Response:
         assert request.headers["Authorization"] == "a header"
         return web.Response(status=400, text=request.path_qs + (await request.text()))
@@ -18,8 +21,17 @@ async def call_all(*paths: str) -> dict[str, c.Event]:
         request.transport.abort()
         return web.Response()
 
+    async def flood(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await response.write(b"x" * 1000)
+        return response
+
     application = web.Application()
     application.router.add_route("*", "/api", answer)
+    application.router.add_get("/flood", flood)
     application.router.add_get("/cut", hang_up)
     runner = web.AppRunner(application)
     await runner.setup()
@@ -42,6 +54,7 @@ async def call_all(*paths: str) -> dict[str, c.Event]:
                 base + path,
                 {"Authorization": "a header"},
                 b"body" if "?" in path else b"",
+                timeout_s,
             )
         )
     async with asyncio.timeout(10):
@@ -59,3 +72,14 @@ def test_answers_come_back_with_status_and_body_whatever_the_status() -> None:
     assert isinstance(reply, c.HttpReply)
     assert (reply.status, reply.body) == (400, b"/api?x=1body")
     assert isinstance(events["/cut"], c.HttpFailed)
+
+
+def test_an_answer_that_is_too_big_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_BODY_BYTES", 100_000)
+    failed = asyncio.run(call_all("/flood"))["/flood"]
+    assert isinstance(failed, c.HttpFailed) and "64 MiB" in failed.error
+
+
+def test_an_answer_that_does_not_end_is_given_up_in_time() -> None:
+    failed = asyncio.run(call_all("/flood", timeout_s=0.05))["/flood"]
+    assert isinstance(failed, c.HttpFailed) and "does not end" in failed.error
