@@ -135,9 +135,14 @@ class Pushed(Data):
 
 
 class JournalFailed(Data):
-    """Commands that waited for this record were not executed."""
+    """Nothing is written down from now on: sends and calls that waited for it were dropped.
+
+    is_final: nobody knows what is on disk; the shell ends the process after a moment, in which the
+    core may still cancel.
+    """
 
     error: str
+    is_final: bool = False
 
 
 class LatchChanged(Data):
@@ -248,12 +253,14 @@ class LinkSend(Data):
 
     unless: latches that stop it at the last moment, after the journal; so does the end of the
     process. It is then told as SendWithheld with `refers`. A frame without goes in any case.
+    sent_record: journaled, with the time in its at_ns, once the frame left; nothing waits for it.
     """
 
     link: str
     payload: bytes
     unless: tuple[str, ...] = ()
     refers: str = ""
+    sent_record: msgspec.Struct | None = None
 
 
 class LinkClose(Data):

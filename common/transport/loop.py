@@ -30,7 +30,7 @@ from common.transport.alerts import Alerts
 from common.transport.clock import now_ns
 from common.transport.http import HttpClient
 from common.transport.inventory import Inventory
-from common.transport.journal import Journal
+from common.transport.journal import Journal, Log
 from common.transport.latch import LatchWatch, latch, release
 from common.transport.publisher import Publisher
 from common.transport.requests import Answerer, Asker
@@ -40,6 +40,8 @@ from common.transport.ws_link import WsLink
 BEAT_S = 0.5
 FLUSH_S = 0.05
 DISK_S = 2.0  # for the journal, at the end
+LAST_CANCELS_S = 1.0  # between a disk that cannot be trusted and the end
+EXIT_DISK = 74
 SETTLE_LOOK_S = 0.01
 WAITS_FOR_JOURNAL = (c.LinkSend, c.HttpCall, c.Reply)
 
@@ -48,7 +50,8 @@ class Shell:
     """Runs one core. Endpoint arguments are names below the run directory.
 
     publisher: the XPUB to bind; beats go out on it. subscribe: publishers to connect to. router,
-    pull: sockets to bind. requests: routers that the core may ask with Request. journal: a path.
+    pull: sockets to bind. requests: routers that the core may ask with Request. journal: where
+    records go, journal_sync_after_s: see Journal.
     latched: watch the kill switch and tell the core of it. settle_s: how long the core may take
     after Stopping until it says SetState("stopped").
     """
@@ -64,7 +67,8 @@ class Shell:
         router: str | None = None,
         pull: str | None = None,
         requests: Sequence[str] = (),
-        journal: Path | None = None,
+        journal: Path | Log | None = None,
+        journal_sync_after_s: float | None = None,
         build: str = "",
         latched: bool = False,
         settle_s: float = 0.0,
@@ -90,7 +94,7 @@ class Shell:
             for name in requests
         }
         self._http = HttpClient(self.loop, self.feed)
-        self._journal = Journal(self.loop, journal) if journal is not None else None
+        self._journal = self._make_journal(journal, journal_sync_after_s)
         self._journal_encoder = msgspec.msgpack.Encoder(enc_hook=str)
         self._alerts = Alerts(process)
         self._unwritten = 0
@@ -294,6 +298,9 @@ class Shell:
         if link is not None:
             self._trace(">", command.link, command.payload)
             link.send(command.payload)
+            if command.sent_record is not None and self._journal is not None:
+                record = msgspec.structs.replace(command.sent_record, at_ns=now_ns())
+                self._journal.append_later(self._journal_encoder.encode(record))
 
     def _close_link(self, command: c.LinkClose) -> None:
         link = self._links.get(command.link)
@@ -340,6 +347,28 @@ class Shell:
 
     # --- journal ------------------------------------------------------------------------------
 
+    def _make_journal(self, where: Path | Log | None, sync_after_s: float | None) -> Journal | None:
+        if where is None:
+            return None
+        return Journal(
+            self.loop,
+            where,
+            sync_after_s=sync_after_s,
+            on_failed=self._on_journal_failed,
+            on_slow=self._on_slow_sync,
+        )
+
+    def _on_journal_failed(self, error: str, is_final: bool) -> None:
+        logger.error("journal failed: {}", error)
+        self.feed(c.JournalFailed(error, is_final))
+        if is_final:
+            self.loop.call_later(LAST_CANCELS_S, self.stop, EXIT_DISK)
+
+    def _on_slow_sync(self, took_s: float) -> None:
+        self._count(c.Count("journal_slow_syncs"))
+        took = {"took_ms": str(round(took_s * 1000))}
+        self._alert(c.Alert("WARNING", "the journal's disk is slow: orders wait for it", took))
+
     def _write(self, commands: Sequence[Any]) -> None:
         """Sends behind a journal record wait for the last one; everything else goes on."""
         if self._journal is None:
@@ -357,11 +386,15 @@ class Shell:
 
     def _written(self, waiting: Sequence[Any], error: str) -> None:
         self._unwritten -= 1
-        if error:
-            logger.error("journal failed: {}", error)
-            self.feed(c.JournalFailed(error))
-        else:
+        if not error:
             self.execute(waiting)
+            return
+        # Sends are dropped; who asked is still told, since a reply sends nothing to the venue.
+        for item in waiting:
+            if isinstance(item, c.LinkSend) and item.refers:
+                self.feed(c.SendWithheld(item.refers, f"the journal failed: {error}"))
+            elif isinstance(item, c.Reply):
+                self._reply(item)
 
     # --- time ---------------------------------------------------------------------------------
 
