@@ -29,7 +29,7 @@ class Instrument:
         self.name = definition.instrument
         self.is_inverse_future = (
             definition.contract_type is ContractType.INVERSE
-            and definition.kind is not InstrumentKind.OPTION
+            and definition.kind in (InstrumentKind.PERPETUAL, InstrumentKind.FUTURE)
         )
 
     def tick_at(self, price: Decimal) -> Decimal:

@@ -67,6 +67,7 @@ class SimulatedRefusal(StrEnum):
     PROTECTION_FROZEN = "PROTECTION_FROZEN"  # it has acted, and waits
     PROTECTION_QUANTITY = "PROTECTION_QUANTITY"  # limit: max_quantity
     PROTECTION_TYPE = "PROTECTION_TYPE"  # of LIMIT orders only
+    UNSUITABLE_FOR_COMBO = "UNSUITABLE_FOR_COMBO"  # plain orders alone
     LINK_NOT_ALLOWED = "LINK_NOT_ALLOWED"  # not that many orders, or not these
     LABEL_TOO_LONG = "LABEL_TOO_LONG"
     LABEL_NOT_UNIQUE = "LABEL_NOT_UNIQUE"
@@ -202,6 +203,13 @@ class OrderChanges(Data):
     valid_until_ns: int | None = None
     trigger_offset: Decimal | None = None
     display_quantity: Decimal | None = None
+
+
+class ComboLeg(Data):
+    """quantity: for one unit of the combo; negative is sold when the combo is bought."""
+
+    symbol: str
+    quantity: Decimal
 
 
 class OrderFilter(Data):
@@ -348,10 +356,16 @@ class SimulatedFill(Data):
     implied_volatility: float | None = None  # percent; options
     underlying_price: float | None = None
     protection: ProtectionTag | None = None
+    combo: str = ""  # of a leg, which also has the combo's order_number
+    combo_trade: int | None = None
+    legs: tuple[SimulatedFill, ...] = ()  # of a combo; position and fee are theirs
 
 
 class PublicTrade(Data):
-    """One trade as everybody sees it; side is the aggressor's."""
+    """One trade as everybody sees it; side is the aggressor's.
+
+    legs: of a combo, the trades that it made; they name it and its trade.
+    """
 
     trade_number: int  # unique at the venue
     trade_sequence: int  # +1 per trade of the instrument
@@ -364,6 +378,9 @@ class PublicTrade(Data):
     mark_price: float
     index_price: float
     implied_volatility: float | None = None  # percent; options
+    combo: str = ""
+    combo_trade: int | None = None
+    legs: tuple[PublicTrade, ...] = ()
 
 
 class Placed(Data):
@@ -815,6 +832,12 @@ class SimulatedExchange(Protocol):
         ...
 
     def list_instrument(self, definition: InstrumentDefinition, now_ns: int) -> None: ...
+
+    def list_combo(
+        self, definition: InstrumentDefinition, legs: Sequence[ComboLeg], now_ns: int
+    ) -> None:
+        """A combo of listed instruments; its price is the signed sum of theirs."""
+        ...
 
     def index_names(self) -> Sequence[str]: ...
 

@@ -16,6 +16,7 @@ from common.venues.simulation import (
     BookView,
     CancelReason,
     Candle,
+    ComboLeg,
     DeliveryPrice,
     FillPage,
     FundingPoint,
@@ -103,6 +104,14 @@ class Exchange:
         self._move_to(now_ns)
         if definition.symbol not in self._state.listings:
             self._state.list_instrument(definition)
+            self._settler.note(self._state.listings[definition.symbol])
+
+    def list_combo(
+        self, definition: InstrumentDefinition, legs: Sequence[ComboLeg], now_ns: int
+    ) -> None:
+        self._move_to(now_ns)
+        if definition.symbol not in self._state.listings:
+            self._state.list_combo(definition, legs)
             self._settler.note(self._state.listings[definition.symbol])
 
     def index_names(self) -> Sequence[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from common.domain.instrument import exact
 from common.messages import Liquidity, Side
 from common.venues.simulation import (
@@ -16,6 +18,7 @@ from common.venues.simulation import (
     SimulatedFill,
 )
 from services.venue_simulator.accounts import Account, fee_of
+from services.venue_simulator.combos import LegPart, charged, leg_parts
 from services.venue_simulator.listing import SYNTHETIC, Listing
 from services.venue_simulator.matching import Order, Outcome, Trade
 from services.venue_simulator.orders import ClientOrder
@@ -109,8 +112,14 @@ class Execution:
         )
 
     def _publish(
-        self, listing: Listing, price: Decimal, quantity: Decimal, is_buy: bool
+        self,
+        listing: Listing,
+        price: Decimal,
+        quantity: Decimal,
+        is_buy: bool,
+        combo: PublicTrade | None = None,
     ) -> PublicTrade:
+        """combo: the trade of the combo that this one is a leg of."""
         state = self._state
         listing.note_trade(price)
         price_float, quantity_float = float(price), float(quantity)
@@ -129,7 +138,11 @@ class Execution:
             mark_price=state.mark(listing),
             index_price=state.index(listing.definition.price_index),
             implied_volatility=volatility,
+            combo=combo.symbol if combo is not None else "",
+            combo_trade=combo.trade_number if combo is not None else None,
         )
+        if listing.legs:
+            public = self._with_legs(listing, public, price, quantity, is_buy)
         listing.trades.append(public)
         base = quantity_float / price_float if listing.inverse else quantity_float
         listing.statistics.add(price_float, base, base * price_float, state.now_ns)
@@ -146,6 +159,8 @@ class Execution:
         is_buy: bool,
         liquidity: Liquidity,
     ) -> SimulatedFill | None:
+        if listing.legs:
+            return self._book_combo(listing, public, price, quantity, order, is_buy, liquidity)
         signed = quantity if is_buy else -quantity
         if order is None:
             self._state.synthetic.trade(listing, signed, price, ZERO)
@@ -164,6 +179,66 @@ class Execution:
         self._state.events.append(fill)
         self._touched[order.account, listing.symbol] = None
         return fill
+
+    def _with_legs(
+        self, listing: Listing, public: PublicTrade, price: Decimal, quantity: Decimal, is_buy: bool
+    ) -> PublicTrade:
+        """The trade of a combo with those of its legs, which are published before it."""
+        legs = tuple(
+            self._publish(
+                part.listing, part.price, abs(part.quantity), (part.quantity > 0) is is_buy, public
+            )
+            for part in leg_parts(self._state, listing, price, quantity)
+        )
+        return msgspec.structs.replace(public, legs=legs)
+
+    def _book_combo(
+        self,
+        listing: Listing,
+        public: PublicTrade,
+        price: Decimal,
+        quantity: Decimal,
+        order: ClientOrder | None,
+        is_buy: bool,
+        liquidity: Liquidity,
+    ) -> SimulatedFill | None:
+        """One side of a trade of a combo: positions, fees and profits are those of its legs."""
+        sign = 1 if is_buy else -1
+        parts = leg_parts(self._state, listing, price, sign * quantity)
+        if order is None:
+            for part in parts:
+                self._state.synthetic.trade(part.listing, part.quantity, part.price, ZERO)
+            return None
+        account = self._state.accounts[order.account]
+        order.fill(price, quantity, self._state.now_ns)
+        legs = []
+        fees = charged([self._leg_fee(part, liquidity) for part in parts], parts)
+        for part, trade, fee in zip(parts, public.legs, fees, strict=True):
+            realized = account.trade(part.listing, part.quantity, part.price, fee)
+            leg = self._fill(
+                part.listing, trade, part.price, abs(part.quantity), order, liquidity, fee, realized
+            )
+            leg = msgspec.structs.replace(
+                leg,
+                side=Side.BUY if part.quantity > 0 else Side.SELL,
+                combo=public.symbol,
+                combo_trade=public.trade_number,
+            )
+            legs.append(leg)
+            self._touched[order.account, part.listing.symbol] = None
+        total = sum(fees, ZERO)
+        realized = sum((leg.realized_pnl for leg in legs), ZERO)
+        fill = self._fill(listing, public, price, quantity, order, liquidity, total, realized)
+        fill = msgspec.structs.replace(fill, legs=tuple(legs))
+        for one in (fill, *legs):
+            account.fills.append(one)
+            self._state.events.append(one)
+        return fill
+
+    def _leg_fee(self, part: LegPart, liquidity: Liquidity) -> Decimal:
+        index = exact(self._state.index(part.listing.definition.price_index))
+        quantity = abs(part.quantity)
+        return fee_of(part.listing, self._state.rules, part.price, quantity, liquidity, index)
 
     def _fill(
         self,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from common.messages import Liquidity
 from common.venues.simulation import ZERO
 from services.venue_simulator.accounts import Account, Working, fee_of, money
+from services.venue_simulator.combos import combo_margin
 from services.venue_simulator.listing import Listing
 from services.venue_simulator.margin import NO_ORDERS, Margin, margin_of
 from services.venue_simulator.orders import ClientOrder
@@ -58,6 +59,8 @@ class Funds:
         return self.margin_with(account, listing, account.working.get(listing.symbol, NO_ORDERS))
 
     def margin_with(self, account: Account, listing: Listing, working: Working) -> Margin:
+        if listing.legs:
+            return combo_margin(self._state, listing, working, self._state.rules)
         quantity = account.quantity(listing.symbol)
         prices = self._state.prices(listing)
         return margin_of(listing, quantity, working, prices, self._state.rules)
@@ -73,7 +76,8 @@ class Funds:
         increase = after.initial + after.orders - before.initial - before.orders
         if increase <= 0:
             return True
-        increase += self._fee(listing, need)
+        if not listing.legs:
+            increase += self._fee(listing, need)
         return self.available(account, listing.definition.settlement) >= increase
 
     def order_margin(self, account: Account, order: ClientOrder) -> Decimal:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from typing import NamedTuple
 
 from common.domain.instrument import Instrument
 from common.messages import (
@@ -35,6 +36,11 @@ from services.venue_simulator.triggers import TriggerBook
 SYNTHETIC = ""  # the owner of the orders that the market makes up; no client is named so
 
 
+class Leg(NamedTuple):
+    listing: Listing
+    quantity: Decimal  # for one unit of the combo, signed
+
+
 class Listing:
     """The state of one instrument."""
 
@@ -52,6 +58,7 @@ class Listing:
         "instrument",
         "kind",
         "last_price",
+        "legs",
         "scale",
         "sequence",
         "settlement_price",
@@ -80,6 +87,7 @@ class Listing:
         self.trades: deque[PublicTrade] = deque(maxlen=trade_history)
         self.statistics = Statistics()
         self.last_price: Decimal | None = None
+        self.legs: tuple[Leg, ...] = ()  # of a combo
         self.tick_direction = TickDirection.PLUS
         self.settlement_price: float | None = None
         self.delivery_price: float | None = None
@@ -149,7 +157,7 @@ class Listing:
         is_buy = act.side.sign > 0
         down = is_buy if act.action is FlowAction.PLACE else not is_buy
         tick = scale.floor(act.price) if down else scale.ceil(act.price)
-        if tick <= 0:
+        if tick <= 0 and not self.legs:
             self.engine.cancel(number)
             return None
         lots = scale.whole_lots(act.quantity)

@@ -96,8 +96,8 @@ class MarketViews:
         first -= first % bar_ns
         starts = range(first, last + 1, bar_ns)
         traded = self._traded_bars(listing, first, bar_ns)
-        if len(traded) == len(starts):
-            return [_candle(traded[start]) for start in starts]
+        if len(traded) == len(starts) or listing.legs:
+            return [_candle(traded[start]) for start in starts if start in traded]
         fair = self._fair_bars(listing, starts, bar_ns)
         return [_candle(traded.get(bar.start_ns, bar)) for bar in fair]
 
@@ -125,7 +125,7 @@ class MarketViews:
     def _best(self, listing: Listing) -> tuple[Best, Best]:
         if listing.awake:
             return listing.best(True), listing.best(False)
-        if not listing.is_open:
+        if not listing.is_open or listing.legs:
             return (None, 0.0), (None, 0.0)
         moment = self._state.now_ns - self._state.now_ns % QUOTE_NS
         known = self._quotes.get(listing.symbol)
@@ -141,7 +141,7 @@ class MarketViews:
         if slow is not None and now_ns < slow.until_ns:
             return slow
         slow = self._slow[listing.symbol] = Slow(now_ns + SLOW_NS)
-        if listing.is_option or not listing.is_open:
+        if listing.is_option or listing.legs or not listing.is_open:
             return slow
         since = now_ns - now_ns % MINUTE_NS - DAY_NS
         hours = range(since, now_ns + 1, HOUR_NS)

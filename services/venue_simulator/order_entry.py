@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from common.messages import OrderType, Side, TriggerPrice
 from common.venues.simulation import (
     ZERO,
     CancelReason,
+    FlowOrder,
     OrderChanges,
     OrderFilter,
     OrderRequest,
@@ -21,6 +23,7 @@ from common.venues.simulation import (
 )
 from services.venue_simulator.accounts import Account
 from services.venue_simulator.admission import Admission, time_in_force
+from services.venue_simulator.combos import combo_flow
 from services.venue_simulator.execution import Execution
 from services.venue_simulator.filters import matches_order
 from services.venue_simulator.funds import Funds
@@ -168,7 +171,12 @@ class OrderEntry:
             return
         listing.stepped_ns = now_ns
         traded = False
-        for act in self._state.market.orders_between(listing.symbol, since_ns, now_ns):
+        acts: Iterable[FlowOrder]
+        if listing.legs:
+            acts = combo_flow(self._state, listing)
+        else:
+            acts = self._state.market.orders_between(listing.symbol, since_ns, now_ns)
+        for act in acts:
             outcome = listing.apply(act)
             if outcome is not None and outcome.trades:
                 traded = True
@@ -207,6 +215,8 @@ class OrderEntry:
         return refused or self._protections.check(account, request, listing)
 
     def _check_form(self, request: OrderRequest, listing: Listing) -> Refused | None:
+        if listing.legs and not _suits_combo(request):
+            return Refused(SimulatedRefusal.UNSUITABLE_FOR_COMBO, "order_type")
         rules = self._state.rules
         refused = check_links(request)
         if refused is not None:
@@ -405,6 +415,16 @@ def _post_only(order: ClientOrder) -> PostOnly | None:
     if not order.post_only:
         return None
     return PostOnly.REJECT if order.reject_post_only else PostOnly.REPRICE
+
+
+def _suits_combo(request: OrderRequest) -> bool:
+    """Combos take plain orders alone: nothing that waits, is linked, protected or reduces."""
+    return (
+        request.order_type in (OrderType.LIMIT, OrderType.MARKET)
+        and request.link is None
+        and request.protection is None
+        and not request.reduce_only
+    )
 
 
 def _display(order: ClientOrder, scale: Scale) -> int:

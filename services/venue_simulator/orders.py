@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from common.domain.instrument import Instrument
-from common.messages import OrderType, Side, TimeInForce
+from common.messages import InstrumentKind, OrderType, Side, TimeInForce
 from common.venues.simulation import (
     ZERO,
     CancelReason,
@@ -25,6 +25,7 @@ from services.venue_simulator.triggers import Trigger, trailing
 LIMIT_TYPES = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT)
 TAKE_TYPES = (OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
 STOP_TYPES = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP, *TAKE_TYPES)
+COMBOS = (InstrumentKind.FUTURE_COMBO, InstrumentKind.OPTION_COMBO)
 MARKET_TYPES = (
     OrderType.MARKET,
     OrderType.STOP,
@@ -363,7 +364,8 @@ def check_quantity(instrument: Instrument, quantity: Decimal) -> Refused | None:
 
 
 def check_price(instrument: Instrument, price: Decimal) -> Refused | None:
-    if not price.is_finite() or price <= 0 or price.adjusted() > 15:
+    may_be_negative = instrument.definition.kind in COMBOS
+    if not price.is_finite() or price.adjusted() > 15 or (price <= 0 and not may_be_negative):
         return Refused(SimulatedRefusal.PRICE_NOT_ALLOWED, "price")
     if not instrument.is_on_tick(price):
         return Refused(SimulatedRefusal.PRICE_OFF_TICK, "price", instrument.tick_at(price))

@@ -18,6 +18,8 @@ STEP_NS = {
     InstrumentKind.FUTURE: 50_000_000,
     InstrumentKind.SPOT: 50_000_000,
     InstrumentKind.OPTION: 100_000_000,
+    InstrumentKind.FUTURE_COMBO: 500_000_000,
+    InstrumentKind.OPTION_COMBO: 500_000_000,
 }
 
 

@@ -101,7 +101,8 @@ class Settler:
             holding = account.holdings.pop(listing.symbol, None)
             if holding is not None:
                 self._deliver(account, holding, price, at_ns)
-        self._publish(listing, SettlementKind.DELIVERY, at_ns)
+        if not listing.legs:
+            self._publish(listing, SettlementKind.DELIVERY, at_ns)
         state.events.append(InstrumentStateChanged(listing.symbol, listing.status, at_ns))
 
     def _deliver(self, account: Account, holding: Holding, price: Decimal, at_ns: int) -> None:

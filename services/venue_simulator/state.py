@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import count
 
 from common.domain.instrument import exact
-from common.messages import InstrumentDefinition, TriggerPrice
+from common.messages import InstrumentDefinition, InstrumentKind, TriggerPrice
 from common.venues.simulation import (
     ZERO,
+    ComboLeg,
     DeliveryPrice,
     InstrumentListed,
     OrderChanged,
@@ -21,7 +22,7 @@ from common.venues.simulation import (
     SimulatedOrder,
 )
 from services.venue_simulator.accounts import Account
-from services.venue_simulator.listing import SYNTHETIC, Listing
+from services.venue_simulator.listing import SYNTHETIC, Leg, Listing
 from services.venue_simulator.margin import Prices
 from services.venue_simulator.orders import ClientOrder
 from services.venue_simulator.rules import ExchangeRules
@@ -82,13 +83,22 @@ class State:
         self.market.add([definition])
         self.events.append(InstrumentListed(definition.symbol, self.now_ns))
 
+    def list_combo(self, definition: InstrumentDefinition, legs: Sequence[ComboLeg]) -> None:
+        self._add_listing(definition)
+        listing = self.listings[definition.symbol]
+        listing.legs = tuple(Leg(self.listings[leg.symbol], leg.quantity) for leg in legs)
+        self.events.append(InstrumentListed(definition.symbol, self.now_ns))
+
     def wake(self, listing: Listing) -> None:
         """Make the book of a listing that sleeps, and keep it for a while."""
         listing.alive_until_ns = self.now_ns + self.rules.linger_ns
         if listing.awake or not listing.is_open:
             return
-        listing.wake(self.market.seed_book(listing.symbol, self.now_ns), self.now_ns)
-        self.market.set_awake(listing.symbol, True)
+        if listing.legs:
+            listing.wake((), self.now_ns - 1)  # its quotes come with the first step
+        else:
+            listing.wake(self.market.seed_book(listing.symbol, self.now_ns), self.now_ns)
+            self.market.set_awake(listing.symbol, True)
         # a first step is costly: those of books that wake together are spread over time
         delay_ns = self._woken // WAKES_PER_PASS * PASS_NS
         self._woken += 1
@@ -99,6 +109,8 @@ class State:
         """Forget the book of a listing in which no client has orders."""
         if listing.awake:
             listing.sleep()
+            if listing.legs:
+                return
             self.market.set_awake(listing.symbol, False)
 
     def take_due(self) -> Iterator[Listing]:
@@ -120,6 +132,9 @@ class State:
         """The mark price; it moves every rules.mark_every_ns."""
         if listing.delivery_price is not None:
             return listing.delivery_price
+        if listing.legs:
+            parts = (float(leg.quantity) * self.mark(leg.listing) for leg in listing.legs)
+            return round(sum(parts), 8)
         moment = self._moment()
         known = self._marks.get(listing.symbol)
         if known is None or known[0] != moment:
@@ -153,15 +168,21 @@ class State:
         """(least, greatest) price: sells are held above the first, buys below the second."""
         prices = self.prices(listing)
         tick = listing.scale.tick
-        if listing.is_option:
+        is_combo = bool(listing.legs)
+        if listing.is_option or listing.kind is InstrumentKind.OPTION_COMBO:
             definition = listing.definition
             unit = Decimal(1) if definition.quote == definition.base else prices.underlying
-            width = self.rules.option_band * unit + prices.mark / 2
+            width = self.rules.option_band * unit + abs(prices.mark) / 2
+        elif is_combo:
+            width = prices.underlying * self.rules.future_band
         else:
             part = self.rules.spot_band if listing.is_spot else self.rules.future_band
             width = prices.mark * part
         scale = listing.scale
-        low = scale.price(max(1, scale.ceil(float(prices.mark - width))))
+        lowest = scale.ceil(float(prices.mark - width))
+        if is_combo:
+            return scale.price(lowest), scale.price(scale.floor(float(prices.mark + width)))
+        low = scale.price(max(1, lowest))
         return max(tick, low), scale.price(scale.floor(float(prices.mark + width)))
 
     # orders

@@ -153,6 +153,7 @@ _TABLE: dict[str, tuple[str, str]] = {
         TRADE,
         f"currency*:strings {_KINDS} {_CANCEL_TYPE} {_CANCEL}",
     ),
+    "private/create_combo": (TRADE, "trades*:objects"),
     "private/mass_quote": (
         TRADE,
         "quote_id*:str mmp_group*:str quotes*:objects wait_for_response:bool detailed:bool "

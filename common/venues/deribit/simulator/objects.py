@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -205,7 +206,8 @@ def quote(view: TickerView) -> dict[str, Any]:
     }
 
 
-def public_trade(trade: PublicTrade, listing: Listing) -> dict[str, Any]:
+def public_trade(trade: PublicTrade, listing_of: Callable[[str], Listing]) -> dict[str, Any]:
+    listing = listing_of(trade.symbol)
     result: dict[str, Any] = {
         "trade_id": plain_id(trade.trade_number, listing.definition.settlement),
         "trade_seq": trade.trade_sequence,
@@ -223,7 +225,16 @@ def public_trade(trade: PublicTrade, listing: Listing) -> dict[str, Any]:
     }
     if trade.implied_volatility is not None:
         result["iv"] = trade.implied_volatility
+    if trade.combo:
+        result |= combo_members(trade.combo, trade.combo_trade)
+    if trade.legs:
+        result["legs"] = [public_trade(leg, listing_of) for leg in trade.legs]
     return result
+
+
+def combo_members(combo: str, trade: int | None) -> dict[str, Any]:
+    """Of a trade that is a leg. The id is a text in recordings, whatever the document says."""
+    return {"combo_id": combo, "combo_trade_id": str(trade)}
 
 
 def contracts(amount: Decimal, listing: Listing) -> float:

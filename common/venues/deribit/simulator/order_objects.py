@@ -6,7 +6,12 @@ from typing import Any
 
 from common.messages import InstrumentKind, OrderType, TimeInForce
 from common.venues.deribit.simulator.catalog import milliseconds, number, order_id, plain_id
-from common.venues.deribit.simulator.objects import DIRECTIONS, TICK_DIRECTIONS, contracts
+from common.venues.deribit.simulator.objects import (
+    DIRECTIONS,
+    TICK_DIRECTIONS,
+    combo_members,
+    contracts,
+)
 from common.venues.deribit.universe import Listing
 from common.venues.simulation import (
     CancelReason,
@@ -213,6 +218,8 @@ def user_trade(fill: SimulatedFill, listing: Listing, user_id: int) -> dict[str,
     }
     if fill.protection is not None and fill.protection.quote_id is not None:
         result |= _quote_members(fill.protection)
+    if fill.combo:
+        result |= combo_members(fill.combo, fill.combo_trade)
     if fill.label:
         result["label"] = fill.label
     if fill.implied_volatility is not None:

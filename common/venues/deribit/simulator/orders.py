@@ -52,11 +52,13 @@ class OrderMethods:
 
     Attributes:
         freeze_quotes: told of every mass cancel, whose `freeze_quotes` it obeys.
+        combos_of: the combos that an instrument is a leg of.
     """
 
     def __init__(self, exchange: SimulatedExchange, catalog: Catalog) -> None:
         self._exchange, self._catalog = exchange, catalog
         self.freeze_quotes: Callable[[Call], None] = lambda call: None
+        self.combos_of: Callable[[str], list[str]] = lambda symbol: []
         self.handlers: dict[str, Handler] = {
             "private/buy": lambda call: self._place(call, Side.BUY),
             "private/sell": lambda call: self._place(call, Side.SELL),
@@ -105,7 +107,11 @@ class OrderMethods:
         return None if isinstance(found, ExchangeRefusal) else found
 
     def trade_object(self, fill: SimulatedFill, owner: Identity) -> dict[str, Any]:
-        return objects.user_trade(fill, self._catalog.listing(fill.symbol), owner.user_id)
+        result = objects.user_trade(fill, self._catalog.listing(fill.symbol), owner.user_id)
+        if fill.legs:
+            result["combo_id"] = fill.symbol
+            result["legs"] = [self.trade_object(leg, owner) for leg in fill.legs]
+        return result
 
     def _placed(self, call: Call, placed: Placed | ExchangeRefusal, symbol: str) -> dict[str, Any]:
         if isinstance(placed, ExchangeRefusal):
@@ -168,7 +174,12 @@ class OrderMethods:
     def _cancel_all(self, call: Call) -> Any:
         which = self._order_filter(call)
         self.freeze_quotes(call)
-        return self.cancelled(call, self._matching(call, which))
+        canceled = self._matching(call, which)
+        if call.params.get("include_combos", False):
+            for combo in self.combos_of(call.params["instrument_name"]):
+                also = msgspec.structs.replace(which, symbol=combo)
+                canceled += self._matching(call, also)
+        return self.cancelled(call, canceled)
 
     def _cancel_all_by_kind(self, call: Call) -> Any:
         cancelled = []

@@ -51,9 +51,6 @@ class PublicMethods:
             "public/get_instrument": self._instrument,
             "public/get_contract_size": self._contract_size,
             "public/get_expirations": self._expirations,
-            "public/get_combos": self._no_combos,
-            "public/get_combo_ids": self._no_combos,
-            "public/get_combo_details": self._no_combo,
             "public/get_index_price_names": self._index_names,
             "public/get_supported_index_names": self._index_names,
             "public/ticker": self._ticker,
@@ -117,19 +114,12 @@ class PublicMethods:
                 codes[listing.definition.symbol.split("-")[1]] = listing.details.expiration_ms
         return sorted(codes, key=codes.__getitem__)
 
-    def _no_combos(self, call: Call) -> list[Any]:
-        self._catalog.currency(call.params["currency"])
-        return []
-
-    def _no_combo(self, call: Call) -> Any:
-        raise Refused(13020, "not_found")
-
     def _index_names(self, call: Call) -> list[Any]:
         names = list(self._exchange.index_names())
         if not call.params.get("extended", False):
             return names
         return [
-            {"name": name, "future_combo_enabled": False, "option_combo_enabled": False}
+            {"name": name, "future_combo_enabled": True, "option_combo_enabled": True}
             for name in names
         ]
 
@@ -162,10 +152,7 @@ class PublicMethods:
 
     def _trades(self, call: Call) -> dict[str, Any]:
         page = self._exchange.public_trades(trade_filter(call, self._catalog))
-        trades = [
-            objects.public_trade(trade, self._catalog.listing(trade.symbol))
-            for trade in page.trades
-        ]
+        trades = [objects.public_trade(trade, self._catalog.listing) for trade in page.trades]
         return {"trades": trades, "has_more": page.has_more}
 
     def _summaries(self, call: Call) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ NAMES = {
     R.INVALID_TRIGGER: (11036, "invalid_trigger_price"),
     R.INVALID_DISPLAY: (10036, "invalid_max_show_amount"),
     R.NO_LIQUIDITY: (11030, "other_reject no_liquidity"),
+    R.UNSUITABLE_FOR_COMBO: (13036, "unavailable_for_combo_books"),
     R.LINK_NOT_ALLOWED: (13901, "no_more_oto_orders"),
     R.PROTECTION_MISSING: (13040, "mmp_required"),
     R.PROTECTION_FROZEN: (13030, "mmp_trigger"),

@@ -13,6 +13,7 @@ from common.venues.deribit.simulator.accounts import AccountMethods
 from common.venues.deribit.simulator.calls import Call, Handler
 from common.venues.deribit.simulator.catalog import Catalog, Identity
 from common.venues.deribit.simulator.channels import Channels
+from common.venues.deribit.simulator.combos import ComboMethods
 from common.venues.deribit.simulator.connection import Connection
 from common.venues.deribit.simulator.controls import Controls
 from common.venues.deribit.simulator.envelope import Refused, Request
@@ -99,6 +100,9 @@ class Simulator:
         admitted = frozenset(a.client_id for a in config.accounts if a.mass_quotes)
         quotes = QuoteMethods(exchange, self._catalog, orders, admitted)
         orders.freeze_quotes = quotes.freeze
+        combos = ComboMethods(exchange, self._catalog)
+        orders.combos_of = combos.of_leg
+        self._handlers |= combos.handlers
         self._handlers |= quotes.handlers | ProtectionMethods(exchange).handlers
 
     # --- connections -------------------------------------------------------------------------

@@ -156,9 +156,8 @@ class TradesStream(Stream):
         self._trades: list[dict[str, Any]] = []
 
     def take(self, event: SimulatedEvent) -> None:
-        listing = self._catalog.find(event.symbol) if isinstance(event, PublicTrade) else None
-        if isinstance(event, PublicTrade) and listing is not None:
-            self._trades.append(objects.public_trade(event, listing))
+        if isinstance(event, PublicTrade) and self._catalog.find(event.symbol) is not None:
+            self._trades.append(objects.public_trade(event, self._catalog.listing))
 
     def collect(self, now_ns: int) -> list[Any]:
         trades, self._trades = self._trades, []
