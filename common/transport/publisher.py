@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import islice
 
 import zmq
 
@@ -14,6 +15,7 @@ from common.transport.clock import now_ns
 
 SEND_HWM = 10_000
 SHARE_S = 0.05
+BEAT_TOPICS = 8_000  # in one beat: readers refuse messages over 1 MiB and would cut the connection
 
 
 class Publisher:
@@ -65,10 +67,14 @@ class Publisher:
         self._reader.poke()
 
     def changed_sequences(self) -> dict[str, int]:
-        """The last sequence of each topic published since the last two calls, for the beat."""
+        """The last sequence of each topic published since the last two calls, for the beat.
+
+        Of too many topics, some wait for the next call.
+        """
         recent = self._changed | self._changed_before
-        self._changed_before, self._changed = self._changed, set()
-        return {topic: self._sequences[topic] for topic in recent}
+        told = set(islice(recent, BEAT_TOPICS))
+        self._changed_before, self._changed = self._changed & told, recent - told
+        return {topic: self._sequences[topic] for topic in told}
 
     def close(self) -> None:
         self._reader.close()
@@ -88,15 +94,15 @@ class Publisher:
             self._on_event(Unsubscribed(topic))
 
     def _on_join(self, topic: str) -> None:
-        if topic in self._shared:
-            self._shared[topic] = True
-            return
         first = topic not in self._readers
         self._readers.add(topic)
+        if topic in self._shared and not first:
+            self._shared[topic] = True
+            return
         self._shared[topic] = False
         self._loop.call_later(SHARE_S, self._close_window, topic)
         self._on_event(Subscribed(topic, first))
 
     def _close_window(self, topic: str) -> None:
-        if self._shared.pop(topic) and topic in self._readers:
+        if self._shared.pop(topic, False) and topic in self._readers:
             self._on_join(topic)

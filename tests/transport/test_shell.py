@@ -12,6 +12,7 @@ import pytest
 from common import core as c
 from common import messages as m
 from common.rundir import RunDir
+from common.transport import publisher as publisher_module
 from common.transport.loop import Shell
 
 DEADLINE_S = 10
@@ -110,6 +111,43 @@ def test_a_joiner_gets_a_snapshot_and_then_the_deltas_after_it(run, run_dir: Run
     snapshot, delta = reader.of(c.BusMessage)
     assert isinstance(snapshot.message, m.BookSnapshot) and snapshot.sequence == 2
     assert delta.message == book(3.0) and delta.sequence == 3
+
+
+def test_a_reader_that_leaves_and_comes_back_at_once_is_a_first_reader(
+    run, run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_module, "SHARE_S", 60.0)  # joiners share all the time
+    core = Scripted(silent)
+    run(Shell("a", core, run_dir, publisher="md.a"))
+    joiner = run(Shell("b", Scripted(silent), run_dir, publisher="md.b", subscribe=["md.a"]))
+    joiner.do(c.Subscribe("trade.deribit.X"))
+    wait_for(lambda: core.of(c.Subscribed))
+    joiner.do(c.Unsubscribe("trade.deribit.X"), c.Subscribe("trade.deribit.X"))
+    wait_for(lambda: len(core.of(c.Subscribed)) == 2)
+    told = [event for event in core.events if isinstance(event, (c.Subscribed, c.Unsubscribed))]
+    first = c.Subscribed("trade.deribit.X", first=True)
+    assert told == [first, c.Unsubscribed("trade.deribit.X"), first]
+
+
+def test_a_beat_tells_at_most_so_many_topics_and_the_others_next(
+    run, run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_module, "BEAT_TOPICS", 10)
+    quote = m.Quote("deribit.X", 1.0, 1.0, 2.0, 1.0)
+    topics = {f"quote.deribit.X{number}" for number in range(25)}
+    running = run(Shell("a", Scripted(silent), run_dir, publisher="md.a"))
+    beats: list[dict[str, int]] = []
+    running.do(*(c.Publish(topic, quote) for topic in topics))
+
+    def tell() -> None:
+        beats.append(running.shell._publisher.changed_sequences())
+
+    def told() -> set[str]:
+        running.shell.loop.call_soon_threadsafe(tell)
+        return {topic for beat in beats for topic in beat}
+
+    wait_for(lambda: told() >= topics)
+    assert all(len(beat) <= 10 for beat in beats)
 
 
 def test_a_restarted_publisher_is_noticed_and_asked_for_a_snapshot(run, run_dir: RunDir) -> None:
