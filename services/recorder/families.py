@@ -58,7 +58,7 @@ MESSAGES: dict[str, tuple[type[m.Message], ...]] = {
     "balances": (m.BalanceUpdated,),
     "exposures": (m.Exposure,),
     "inventory": (m.InventoryDelta,),
-    "alerts": (m.RiskAlert, m.PositionDifference),
+    "alerts": (m.Alert, m.RiskAlert, m.PositionDifference),
     "strategies": (m.StrategyState,),
     "health": (m.Health,),
     "frames": (m.RawFrame,),
@@ -78,6 +78,8 @@ WORDS = {
     "strategy": "strategies",
     "health": "health",
     "raw": "frames",
+    "alert": "alerts",
+    "risk": "alerts",
 }
 """First word of a topic -> family that says what of it was lost."""
 
