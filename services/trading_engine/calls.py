@@ -13,7 +13,7 @@ from common.venues.order_entry import CallDone, CallRefused, OrderEntry
 from services.trading_engine.answers import ANSWER_WAIT_NS
 from services.trading_engine.ledger import Item
 from services.trading_engine.reconcile import Reconciler
-from services.trading_engine.records import IntentRecord
+from services.trading_engine.records import Entry, IntentRecord, SentRecord
 from services.trading_engine.reports import Reports
 from services.trading_engine.state import Call, EngineState
 
@@ -49,7 +49,8 @@ class Calls:
         made = self._entry.place(order.state, symbol, call.valid_until_ns, reprice, call)
         state.publish(order, "self")
         self._intend(item, order, call, Facts())
-        self._send(call, made.method, made.frame)
+        self._note_sent(call, made.method)
+        state.send_order(made.frame, order)
 
     def modify(self, order: Order, item: Item, wanted: Facts, now_ns: int) -> None:
         call = self._call("modify", order, now_ns)
@@ -58,7 +59,8 @@ class Calls:
         order.apply(E.REPLACE_SENT, now_ns, wanted)
         self._state.publish(order, "self")
         self._intend(item, order, call, wanted)
-        self._send(call, made.method, made.frame)
+        self._note_sent(call, made.method)
+        self._state.send_order(made.frame, order)
 
     def cancel(self, order: Order, now_ns: int, item: Item | None = None) -> None:
         """Queue a cancel; it goes before everything else that waits."""
@@ -68,13 +70,26 @@ class Calls:
         self._cancels.append(order.state.client_order_id)
         self.send_cancels(now_ns)
 
-    def cancel_all(self, filters: m.CancelAll, orders: list[Order], now_ns: int) -> bool:
-        """One call for them all, if the venue has it and the budget allows."""
+    def cancel_all(
+        self,
+        filters: m.CancelAll,
+        orders: list[Order],
+        now_ns: int,
+        *,
+        at_any_cost: bool = False,
+    ) -> bool:
+        """One call for them all, if the venue has it and the budget allows.
+
+        Args:
+            at_any_cost: do not ask the budget, and do not wait for the journal.
+        """
         state = self._state
         symbol = state.market.symbol_of(filters.instrument) if filters.instrument else ""
         call = Call("cancel_all", now_ns, valid_until_ns=now_ns)
         made = self._entry.cancel_all(filters, symbol, call)
-        if made is None or not state.pacer.take(now_ns, is_cancel=True):
+        if made is None:
+            return False
+        if not state.pacer.take(now_ns, is_cancel=True) and not at_any_cost:
             return False
         for order in orders:
             call.orders.append(order.state.client_order_id)
@@ -82,7 +97,7 @@ class Calls:
                 state.publish(order, "self")
         # What still waits for the journal must not be overtaken by its own cancel.
         all_known = all(order.state.venue_order_id for order in orders)
-        self._send(call, made.method, made.frame, urgent=all_known)
+        self._send(call, made.method, made.frame, urgent=all_known or at_any_cost)
         return True
 
     def send_cancels(self, now_ns: int) -> None:
@@ -111,7 +126,8 @@ class Calls:
     def _send(self, call: Call, method: str, frame: bytes, *, urgent: bool = False) -> None:
         call.method = method
         self._unanswered.append(call)
-        self._state.send(frame, urgent=urgent)
+        sent = Entry(0, [SentRecord(call.kind, method, list(call.orders))])
+        self._state.send(frame, urgent=urgent, sent_record=sent)
 
     def _intend(self, item: Item, order: Order, call: Call, wanted: Facts) -> None:
         self._state.out.record(
@@ -169,6 +185,17 @@ class Calls:
     def log(self, call: Call, outcome: str, now_ns: int) -> None:
         latency_ms = (now_ns - call.sent_ns) / NS_PER_MS
         self._state.out.add(c.ApiCalled(call.method, latency_ms, outcome, call.client_order_id))
+
+    @property
+    def is_waiting(self) -> bool:
+        """Calls are on their way."""
+        return bool(self._unanswered)
+
+    def forget(self, client_order_id: str) -> None:
+        """The place or modify of this order was never sent."""
+        for call in list(self._unanswered):
+            if call.client_order_id == client_order_id and call.kind in ("place", "modify"):
+                self._unanswered.remove(call)
 
     def _forget(self, call: Call) -> None:
         if call in self._unanswered:

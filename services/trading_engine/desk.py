@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from common import core as c
 from common import messages as m
+from common.codec import NAME
+from common.domain.modes import scope_of
 from common.domain.order import Order
 from common.messages import OrderStatus as S
 from common.messages import RejectReason as R
@@ -51,7 +53,7 @@ class Desk:
             return
         request = Request(key, event.request_id, event.sender, command, [event.peer])
         self._ledger.open(request)
-        self._state.out.record(RequestRecord(key, event.request_id, command))
+        self._state.out.record(RequestRecord(key, event.request_id, command, event.sender))
         self._start(request, event, now_ns)
 
     def _is_repeated(self, key: str, event: c.CommandReceived) -> bool:
@@ -180,10 +182,24 @@ class Desk:
     def _set_mode(self, request: Request) -> None:
         state, command = self._state, request.command
         assert isinstance(command, m.SetMode)
-        state.mode = command.mode
-        state.out.record(ModeRecord(command.mode, command.reason, request.sender))
-        state.out.alert(
-            "WARNING", f"trading mode is {command.mode.value}", reason=command.reason[:200]
-        )
+        if command.venue not in ("", state.venue):
+            text = f"this engine trades at {state.venue}"
+            self._refuse_all(request, R.BAD_REQUEST, "venue", text)
+            return
+        if command.owner and NAME.match(command.owner) is None:
+            text = "owner has at most 64 characters of A-Z a-z 0-9 . _ : / -"
+            self._refuse_all(request, R.BAD_REQUEST, "owner", text)
+            return
+        scope = scope_of(command.venue, command.owner)
+        state.modes.set(scope, command.mode, command.reason)
+        state.out.record(ModeRecord(command.mode, command.reason, request.sender, scope))
+        text = f"trading mode is {command.mode.value}"
+        state.out.alert("WARNING", text, scope=scope, reason=command.reason[:200])
+        holds = state.modes.of(command.owner)
         item = self._item(request, 0, "place")
-        item.result = m.CommandReply(request.request_id, True, mode=command.mode)
+        item.result = m.CommandReply(
+            request.request_id,
+            True,
+            text="" if holds.mode is command.mode else holds.text,
+            mode=holds.mode,
+        )

@@ -6,35 +6,46 @@ is sent. Replaying entries gives back open orders, counted fills, answers to req
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from common import messages as m
+from common.config import LimitsConfig
+from common.domain.modes import DESK
 from common.errors import LocalError
+
+RAW_LIMIT = 16_384
 
 
 class StartRecord(m.Message):
-    """The engine started; client_order_ids of this run hold start_counter."""
+    """The engine started; client_order_ids of this run hold start_counter, or less than it if the
+    venue showed that it had been used."""
 
     start_counter: int
     build: str = ""
+    config_hash: str = ""
 
 
 class RequestRecord(m.Message):
-    """A command that may reach the venue was taken; key is what makes request_id unique."""
+    """A command that may reach the venue was taken; key is what makes request_id unique.
+
+    sender: the process that asked; the command's owner is the strategy or the gateway key.
+    """
 
     key: str
     request_id: str
     command: m.Command
+    sender: str = ""
 
 
 class IntentRecord(m.Message):
     """We decided to send this. order: as it stands with the call under way.
 
-    kind: "place", "modify" or "cancel". index: its place in the command. wanted: of a modify.
+    kind: "place", "modify" or "cancel". index: its place in the command. price to post_only: what
+    a modify wants. checks: the pre-trade checks that it passed.
     """
 
     key: str
@@ -47,6 +58,23 @@ class IntentRecord(m.Message):
     quantity: m.Exact | None = None
     trigger_price: m.Exact | None = None
     post_only: bool | None = None
+    checks: list[str] = []
+
+
+class SentRecord(m.Message):
+    """A call left this process; without it an intent may or may not have been sent."""
+
+    kind: str
+    method: str
+    client_order_ids: list[str]
+
+
+class RawRecord(m.Message):
+    """What the venue said, as it said it, before the records that follow from it; at most
+    RAW_LIMIT bytes of it."""
+
+    text: bytes
+    size: int
 
 
 class ReportRecord(m.Message):
@@ -76,20 +104,57 @@ class ReplyRecord(m.Message):
 
 
 class ModeRecord(m.Message):
+    """scope: as the latches are named. code: what it refuses orders with."""
+
     mode: m.TradingMode
     reason: str
     sender: str
+    scope: str = DESK
+    code: m.RejectReason = m.RejectReason.MODE
+
+
+class LatchRecord(m.Message):
+    """The kill switch of a scope was set (is_on) or released."""
+
+    scope: str
+    is_on: bool
+    reason: str
+
+
+class LimitsRecord(m.Message):
+    """The limits that hold from here on; source: the file they are from."""
+
+    source: str
+    limits: LimitsConfig
+    strict: bool
+
+
+class SeenRecord(m.Message):
+    """Of a snapshot: executions that were counted, whose fills are not kept."""
+
+    exec_ids: list[str]
+    fills_dropped: bool
+
+
+class StopRecord(m.Message):
+    """The engine was asked to end, and did."""
+
+    reason: str
 
 
 Record = (
     StartRecord
     | RequestRecord
     | IntentRecord
+    | SentRecord
+    | RawRecord
     | ReportRecord
     | FillRecord
     | VerdictRecord
     | ReplyRecord
     | ModeRecord
+    | SeenRecord
+    | StopRecord
 )
 
 
@@ -119,15 +184,17 @@ def encode(entry: Entry) -> bytes:
 
 
 def decode(payloads: Iterable[bytes]) -> list[Entry]:
+    return list(each(payloads))
+
+
+def each(payloads: Iterable[bytes]) -> Iterator[Entry]:
     """Entries of a journal, oldest first.
 
     Raises:
         LocalError: a record with a right checksum that this build cannot read.
     """
-    entries = []
     for number, payload in enumerate(payloads):
         try:
-            entries.append(_decoder.decode(payload))
+            yield _decoder.decode(payload)
         except msgspec.DecodeError as error:
             raise LocalError(f"journal record {number} cannot be read: {error}") from None
-    return entries

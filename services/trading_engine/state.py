@@ -10,13 +10,14 @@ from common import core as c
 from common import messages as m
 from common.codec import owner_topic
 from common.config import AccountConfig
+from common.domain.modes import Modes
 from common.domain.order import Order
 from common.domain.risk import Limits
 from services.trading_engine.ids import ClientOrderIds
 from services.trading_engine.market import MarketView
 from services.trading_engine.outbox import Outbox
 from services.trading_engine.pacing import Pacer
-from services.trading_engine.records import ReportRecord
+from services.trading_engine.records import Entry, ReportRecord
 from services.trading_engine.store import OrderStore
 
 
@@ -55,7 +56,9 @@ class EngineState:
         self._query_pacer = Pacer(config.query_rate_per_second * share, config.query_burst * share)
         self._questions: deque[bytes] = deque()  # waiting for the query budget
         self.out = Outbox()
-        self.mode = m.TradingMode.ACTIVE
+        self.modes = Modes(venue)
+        self.external_orders = 0  # seen since the start
+        self.trip = ""  # why the engine has to halt the desk
         self.link = f"orders.{venue}.{config.name}"
         self.logged_in = False  # calls may be sent
         self.is_ready = False  # and the state is the venue's
@@ -63,8 +66,8 @@ class EngineState:
         self.received_ns = 0  # of the venue frame that is being handled
         self.changed: list[tuple[Order, m.OrderUpdated]] = []  # since the last look
 
-    def send(self, frame: bytes, *, urgent: bool = False) -> None:
-        command = c.LinkSend(self.link, frame)
+    def send(self, frame: bytes, *, urgent: bool = False, sent_record: Entry | None = None) -> None:
+        command = c.LinkSend(self.link, frame, sent_record=sent_record)
         if urgent:
             self.out.urgent(command)
         else:
