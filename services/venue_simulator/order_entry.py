@@ -23,18 +23,18 @@ from common.venues.simulation import (
 )
 from services.venue_simulator.accounts import Account
 from services.venue_simulator.admission import Admission, time_in_force
+from services.venue_simulator.checks import check_place
 from services.venue_simulator.combos import combo_flow
 from services.venue_simulator.execution import Execution
 from services.venue_simulator.filters import matches_order
 from services.venue_simulator.funds import Funds
-from services.venue_simulator.links import Links, check_links
+from services.venue_simulator.links import Links
 from services.venue_simulator.listing import Listing
 from services.venue_simulator.matching import MatchRefusal, Order, OwnOrders, PostOnly
 from services.venue_simulator.orders import (
     STOP_TYPES,
     ClientOrder,
     check_changes,
-    check_request,
 )
 from services.venue_simulator.protection import Protections
 from services.venue_simulator.scale import Scale
@@ -70,9 +70,14 @@ class OrderEntry:
     def place(self, account: str, request: OrderRequest) -> Placed | Refused:
         state = self._state
         listing = state.listings.get(request.symbol)
-        refused = self._check_place(account, request, listing)
-        if refused is not None or listing is None:
-            return refused or Refused(SimulatedRefusal.INSTRUMENT_UNKNOWN, "symbol")
+        if account not in state.accounts:
+            return Refused(SimulatedRefusal.ACCOUNT_UNKNOWN)
+        if listing is None:
+            return Refused(SimulatedRefusal.INSTRUMENT_UNKNOWN, "symbol")
+        refused = check_place(state, account, request, listing)
+        refused = refused or self._protections.check(account, request, listing)
+        if refused is not None:
+            return refused
         self.play(listing)
         order = ClientOrder(next(state.order_numbers), account, request, state.now_ns)
         if request.link is None:
@@ -197,38 +202,6 @@ class OrderEntry:
                 self._activate(self._state.orders[number], listing)
 
     # placing
-
-    def _check_place(
-        self, account: str, request: OrderRequest, listing: Listing | None
-    ) -> Refused | None:
-        known = self._state.accounts.get(account)
-        if known is None:
-            return Refused(SimulatedRefusal.ACCOUNT_UNKNOWN)
-        if listing is None:
-            return Refused(SimulatedRefusal.INSTRUMENT_UNKNOWN, "symbol")
-        if not listing.is_open:
-            return Refused(SimulatedRefusal.INSTRUMENT_CLOSED, "symbol")
-        rules = self._state.rules
-        if len(known.orders) >= rules.max_open_orders:
-            return Refused(SimulatedRefusal.MAX_OPEN_ORDERS, limit=Decimal(rules.max_open_orders))
-        refused = self._check_form(request, listing)
-        return refused or self._protections.check(account, request, listing)
-
-    def _check_form(self, request: OrderRequest, listing: Listing) -> Refused | None:
-        if listing.legs and not _suits_combo(request):
-            return Refused(SimulatedRefusal.UNSUITABLE_FOR_COMBO, "order_type")
-        rules = self._state.rules
-        refused = check_links(request)
-        if refused is not None:
-            return refused
-        others = request.link.orders if request.link is not None else ()
-        for one in (request, *others):
-            if len(one.label) > rules.label_length:
-                return Refused(SimulatedRefusal.LABEL_TOO_LONG, "label")
-            refused = check_request(listing.instrument, one, rules, self._state.now_ns)
-            if refused is not None:
-                return refused
-        return None
 
     def _go_live(self, order: ClientOrder, listing: Listing) -> Placed | Refused:
         """Into the book, or into the queue of what waits for its trigger."""
@@ -415,16 +388,6 @@ def _post_only(order: ClientOrder) -> PostOnly | None:
     if not order.post_only:
         return None
     return PostOnly.REJECT if order.reject_post_only else PostOnly.REPRICE
-
-
-def _suits_combo(request: OrderRequest) -> bool:
-    """Combos take plain orders alone: nothing that waits, is linked, protected or reduces."""
-    return (
-        request.order_type in (OrderType.LIMIT, OrderType.MARKET)
-        and request.link is None
-        and request.protection is None
-        and not request.reduce_only
-    )
 
 
 def _display(order: ClientOrder, scale: Scale) -> int:
