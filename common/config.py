@@ -72,6 +72,7 @@ class LimitsConfig(Config):
     option_collar_percent: float | None = 200.0
     max_open_orders: int | None = 500
     max_orders_per_second: float | None = None
+    max_external_orders: int | None = None  # orders from outside; one more halts the desk
 
 
 class ExposureLimitsConfig(Config):
@@ -126,7 +127,8 @@ class SimulatorAccountConfig(Config):
     balances: dict[str, str]
     limited: bool = True  # has the venue's default rate tier
     mass_quotes: bool = True  # admitted to them, where the venue asks for that
-    scopes: str = "trade:read_write account:read_write wallet:read block_trade:read"
+    scopes: str = "trade:read_write account:read_write wallet:read_write block_trade:read"
+    subaccount_of: str = ""  # client_id of its main account, whose login may act for it
 
 
 class SimulatorConfig(Config):

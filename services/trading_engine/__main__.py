@@ -45,6 +45,8 @@ def build(arguments: service.Arguments) -> Shell:
         subscribe=[f"md.{venue}"],
         router=f"orders.{venue}.{account}",
         journal=journal_path,
+        latched=True,
+        settle_s=5.0,
     )
 
 

@@ -49,8 +49,7 @@ class Calls:
         made = self._entry.place(order.state, symbol, call.valid_until_ns, reprice, call)
         state.publish(order, "self")
         self._intend(item, order, call, Facts())
-        self._note_sent(call, made.method)
-        state.send_order(made.frame, order)
+        self._send(call, made.method, made.frame, order=order)
 
     def modify(self, order: Order, item: Item, wanted: Facts, now_ns: int) -> None:
         call = self._call("modify", order, now_ns)
@@ -59,8 +58,7 @@ class Calls:
         order.apply(E.REPLACE_SENT, now_ns, wanted)
         self._state.publish(order, "self")
         self._intend(item, order, call, wanted)
-        self._note_sent(call, made.method)
-        self._state.send_order(made.frame, order)
+        self._send(call, made.method, made.frame, order=order)
 
     def cancel(self, order: Order, now_ns: int, item: Item | None = None) -> None:
         """Queue a cancel; it goes before everything else that waits."""
@@ -123,11 +121,19 @@ class Calls:
         name = order.state.client_order_id
         return Call(kind, now_ns, name, valid_until_ns=valid_until, orders=[name])
 
-    def _send(self, call: Call, method: str, frame: bytes, *, urgent: bool = False) -> None:
+    def _send(
+        self,
+        call: Call,
+        method: str,
+        frame: bytes,
+        *,
+        urgent: bool = False,
+        order: Order | None = None,
+    ) -> None:
         call.method = method
         self._unanswered.append(call)
         sent = Entry(0, [SentRecord(call.kind, method, list(call.orders))])
-        self._state.send(frame, urgent=urgent, sent_record=sent)
+        self._state.send(frame, urgent=urgent, sent_record=sent, order=order)
 
     def _intend(self, item: Item, order: Order, call: Call, wanted: Facts) -> None:
         self._state.out.record(

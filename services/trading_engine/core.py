@@ -7,9 +7,10 @@ orders, `calls` speaks with the venue, `reports` merges what it says, `reconcile
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from common import core as c
+from common import messages as m
 from common.config import AccountConfig
 from common.domain.backoff import Backoff
 from common.domain.risk import Limits
@@ -19,15 +20,21 @@ from common.venues import order_entry as entry
 from services.trading_engine.answers import Answers
 from services.trading_engine.calls import Calls
 from services.trading_engine.desk import Desk
+from services.trading_engine.kill import KillSwitch
 from services.trading_engine.ledger import Ledger
 from services.trading_engine.link import Link
 from services.trading_engine.placing import Placing
 from services.trading_engine.queries import Queries
 from services.trading_engine.reconcile import Reconciler
-from services.trading_engine.records import Entry, StartRecord
+from services.trading_engine.records import Entry, StartRecord, StopRecord
 from services.trading_engine.reports import Reports
 from services.trading_engine.restore import Restorer
 from services.trading_engine.state import Call, EngineState
+
+SETTLE_NS = 4_000_000_000  # for the answers to what is on its way when the process has to end
+
+# Never the answer to a login, which holds a token.
+TELLS_OF_ORDERS = (entry.OrderSeen, entry.FillSeen, entry.CallDone)
 
 
 class TradingEngine:
@@ -49,14 +56,13 @@ class TradingEngine:
         backoff: Backoff,
         *,
         start_counter: int,
-        journal: Sequence[Entry] = (),
+        journal: Iterable[Entry] = (),
         build: str = "",
+        config_hash: str = "",
     ) -> None:
         limits = Limits.of(config.limits, f"venues.{venue}.accounts.{config.name}.limits")
         self._state = state = EngineState(venue, config, limits, start_counter)
         self._entry = order_entry
-        self._build = build
-        self._start_counter = start_counter
         self._ledger = Ledger()
         self._reports = Reports(state)
         self._doubts = Reconciler(state, order_entry, self._reports)
@@ -67,9 +73,12 @@ class TradingEngine:
         self._desk = Desk(
             state, self._calls, self._placing, self._answers, self._ledger, self._queries
         )
+        self._kill = KillSwitch(state, self._calls, self._placing, self._doubts)
+        self._stop_by_ns: int | None = None
         self._link = Link(state, order_entry, url, backoff)
         self._armed_ns: int | None = None
         Restorer(state, self._ledger, self._answers).replay(journal)
+        self._start = StartRecord(state.ids.start_counter, build, config_hash)
 
     # --- events -------------------------------------------------------------------------------
 
@@ -88,7 +97,11 @@ class TradingEngine:
             case c.TopicLost():
                 self._state.market.on_lost(event.topic)
             case c.JournalFailed():
-                self._on_journal_failed(event.error)
+                self._on_journal_failed(event, now_ns)
+            case c.LatchChanged():
+                self._kill.on_latch(event.latches, event.released, now_ns)
+            case c.SendWithheld():
+                self._kill.on_withheld(event.refers, event.reason, now_ns)
             case c.Started() | c.Stopping() | c.LinkUp() | c.LinkDown():
                 self._on_life(event, now_ns)
         return self._finish(now_ns)
@@ -102,19 +115,21 @@ class TradingEngine:
         self._reports.on_time(now_ns)
         self._doubts.on_time(now_ns)
         self._placing.retry(now_ns)
+        self._kill.on_time(now_ns)
         return self._finish(now_ns)
 
     def _on_life(self, event: c.Event, now_ns: int) -> None:
         match event:
             case c.Started():
-                self._state.out.record(StartRecord(self._start_counter, self._build))
+                self._state.out.record(self._start)
                 for command in self._state.market.start():
                     self._state.out.add(command)
                 self._link.start()
             case c.Stopping():
                 self._state.stopping = True
+                self._state.out.record(StopRecord("asked to end"))
                 self._placing.give_up(R.NOT_READY, "the engine is stopping")
-                self._link.stop()
+                self._stop_by_ns = now_ns + SETTLE_NS
             case c.LinkUp():
                 self._link.on_up(now_ns)
             case c.LinkDown():
@@ -134,12 +149,25 @@ class TradingEngine:
         if snapshot is not None:
             self._state.out.add(c.PublishSnapshot(topic, snapshot))
 
-    def _on_journal_failed(self, error: str) -> None:
+    def _on_journal_failed(self, event: c.JournalFailed, now_ns: int) -> None:
         """No order leaves without a record; cancels still do."""
-        if not self._state.out.journal_failed:
-            self._state.out.journal_failed = True
-            self._state.out.alert("ERROR", "the journal failed: new orders are refused", why=error)
-            self._state.out.add(c.SetState("degraded", f"journal: {error}"))
+        state = self._state
+        if not state.out.journal_failed:
+            state.out.journal_failed = True
+            text = "the journal failed: new orders are refused"
+            state.out.alert("ERROR", text, why=event.error)
+            state.out.add(c.SetState("degraded", f"journal: {event.error}"))
+        if event.is_final:
+            text = "the disk cannot be trusted: the engine cancels its orders and ends"
+            state.out.alert("ERROR", text, why=event.error)
+            self._cancel_everything(now_ns)
+
+    def _cancel_everything(self, now_ns: int) -> None:
+        orders = list(self._state.store.open.values())
+        if not self._state.logged_in or self._calls.cancel_all(m.CancelAll(), orders, now_ns):
+            return
+        for order in orders:
+            self._calls.cancel(order, now_ns)
 
     # --- the venue's frames -------------------------------------------------------------------
 
@@ -154,6 +182,8 @@ class TradingEngine:
             self._doubts.sync_soon(now_ns)
             self._link.on_bad_frame()
             return
+        if any(isinstance(item, TELLS_OF_ORDERS) for item in told):
+            self._state.out.told(event.payload)
         for item in told:
             self._on_told(item, now_ns)
 
@@ -167,6 +197,7 @@ class TradingEngine:
                 self._on_answer(item, now_ns)
             case entry.LinkReady():
                 self._state.logged_in = True
+                self._kill.on_logged_in(now_ns)
                 self._doubts.sync(now_ns)
             case _:
                 self._link.on_told(item, now_ns)
@@ -191,16 +222,31 @@ class TradingEngine:
 
     def _finish(self, now_ns: int) -> Sequence[c.CoreCommand]:
         state = self._state
+        if state.trip:
+            self._kill.trip(state.trip)
+            state.trip = ""
         self._doubts.on_time(now_ns)
         while self._doubts.resend:
             self._calls.cancel(self._doubts.resend.pop(), now_ns)
         self._doubts.look_at([order for order, _ in state.changed], now_ns)
+        self._kill.look_at_changes(now_ns)
         self._answers.note(state.changed)
         state.changed = []
         self._answers.finish(now_ns)
         state.send_questions(now_ns)
+        self._settle(now_ns)
         self._wake(now_ns)
         return state.out.flush(now_ns)
+
+    def _settle(self, now_ns: int) -> None:
+        """Asked to end: once all calls are answered, or it took too long, leave the venue."""
+        if self._stop_by_ns is None:
+            return
+        waits = self._state.logged_in and self._calls.is_waiting
+        if not waits or now_ns >= self._stop_by_ns:
+            self._stop_by_ns = None
+            self._link.stop()
+            self._state.out.add(c.SetState("stopped"))
 
     def _wake(self, now_ns: int) -> None:
         """Ask to be woken for whatever is due first."""
@@ -211,6 +257,8 @@ class TradingEngine:
             self._doubts.next_ns(),
             self._placing.next_ns(now_ns),
             self._answers.next_ns(),
+            self._kill.next_ns(),
+            self._stop_by_ns,
             self._state.next_question_ns(now_ns),
         ]
         first = min((ns for ns in due if ns is not None), default=None)

@@ -24,8 +24,21 @@ class ClientOrderIds:
         if not 0 <= start_counter <= MAX_START:
             raise LocalError(f"start counter {start_counter} does not fit 16 bits")
         self._engine = engine_number
-        self._base = TOP_BIT + (engine_number << ENGINE_SHIFT) + (start_counter << START_SHIFT)
+        self._begin(start_counter)
+
+    def _begin(self, start_counter: int) -> None:
+        self.start_counter = start_counter
+        self._base = TOP_BIT + (self._engine << ENGINE_SHIFT) + (start_counter << START_SHIFT)
         self._counter = 0
+
+    def raise_above(self, start_counter: int) -> bool:
+        """Leave the ids of an earlier start alone; False if we do so already."""
+        if start_counter < self.start_counter:
+            return False
+        if start_counter >= MAX_START:
+            raise LocalError("all start counters of this engine are used")
+        self._begin(start_counter + 1)
+        return True
 
     def next(self) -> str:
         self._counter += 1
@@ -46,3 +59,8 @@ def engine_of(text: str) -> int | None:
     if value < TOP_BIT or value >= TOP_BIT << 1:
         return None
     return (value >> ENGINE_SHIFT) & ((1 << ENGINE_BITS) - 1)
+
+
+def start_of(text: str) -> int:
+    """The start counter in an id that one of our engines made."""
+    return (int(text) >> START_SHIFT) & MAX_START

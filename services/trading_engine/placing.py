@@ -61,7 +61,7 @@ class Placing:
     def _try_place(self, item: Item, now_ns: int) -> bool:
         """True when it is decided: refused or sent."""
         command = self._place_command(item)
-        if self._refuse_unready(item):
+        if self._refuse_latched(item, command.owner) or self._refuse_unready(item):
             return True
         if self._must_wait_for_prices(command.instrument, now_ns):
             return False
@@ -75,6 +75,13 @@ class Placing:
         self._answers.expect(item, order, now_ns)
         self._calls.place(order, item, command.reprice, now_ns)
         return True
+
+    def _refuse_latched(self, item: Item, owner: str, order: Order | None = None) -> bool:
+        setting = self._state.modes.of(owner)
+        if setting.is_latch:
+            text = f"{setting.text}; only cancels are taken"
+            self._refuse(item, R.KILL_SWITCH, "", text, order)
+        return item.result is not None
 
     def _refuse_unready(self, item: Item) -> bool:
         state = self._state
@@ -175,7 +182,9 @@ class Placing:
         if self._refuse_unready(item):
             return True
         order = find(self._state, self._answers, item, command.client_order_id, command.owner)
-        if order is None or self._refuse_modify(item, order, command):
+        if order is None or self._refuse_latched(item, order.state.owner, order):
+            return True
+        if self._refuse_modify(item, order, command):
             return True
         if self._must_wait_for_prices(order.state.instrument, now_ns):
             return False

@@ -21,12 +21,13 @@ class Queries:
                 fills, _ = self._state.store.fills(
                     now_ns, command.owner, command.client_order_id, command.limit
                 )
-                return m.CommandReply(request_id, True, fills=fills, mode=self._state.mode)
+                mode = self._state.modes.of(command.owner or "").mode
+                return m.CommandReply(request_id, True, fills=fills, mode=mode)
         text = "positions are asked from the position server"
         return m.CommandReply(request_id, False, R.UNSUPPORTED, text)
 
     def _orders(self, request_id: str, command: m.QueryOrders) -> m.CommandReply:
-        store, mode = self._state.store, self._state.mode
+        store, mode = self._state.store, self._state.modes.of(command.owner or "").mode
         if command.client_order_id is None:
             orders = store.select(command.owner, closed=command.closed)
             return m.CommandReply(request_id, True, orders=orders, mode=mode)

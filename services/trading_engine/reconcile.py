@@ -69,6 +69,7 @@ class Reconciler:
         self._sync_at_ns: int | None = None
         self._round = 0
         self._synced_before = False
+        self.syncs = 0  # how many times the account was read in whole
         self.resend: list[Order] = []  # cancels that never arrived
 
     # --- doubts -------------------------------------------------------------------------------
@@ -307,6 +308,7 @@ class Reconciler:
             self._sync_at_ns = now_ns + AGAIN_NS
             return False
         self._sync_at_ns = None
+        self.syncs += 1
         self._apply(sync, now_ns)
         return True
 

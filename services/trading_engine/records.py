@@ -153,6 +153,8 @@ Record = (
     | VerdictRecord
     | ReplyRecord
     | ModeRecord
+    | LatchRecord
+    | LimitsRecord
     | SeenRecord
     | StopRecord
 )

@@ -15,7 +15,8 @@ from common.codec import NAME
 from common.domain.order import OPEN_STATUSES, Facts, Order
 from common.messages import OrderTrigger as E
 from common.venues.order_entry import VenueFill, VenueOrder, VenueOrderState
-from services.trading_engine.records import FillRecord
+from services.trading_engine.ids import start_of
+from services.trading_engine.records import FillRecord, StartRecord
 from services.trading_engine.state import EngineState
 
 ORPHAN_WAIT_NS = 1_000_000_000  # how long a fill may precede all word of its order
@@ -57,6 +58,7 @@ class Reports:
         """
         order = self.find(seen.venue_order_id, seen.label, seen.parent_venue_order_id)
         if order is None:
+            self._count_external(seen, source)
             order = self._adopt(seen, now_ns)
         state = order.state
         if seen.venue_order_id in order.venue_order_ids - {state.venue_order_id}:
@@ -112,10 +114,26 @@ class Reports:
             return terms == asked
         return state.status in OPEN_STATUSES
 
+    def _count_external(self, seen: VenueOrder, source: str) -> None:
+        """Orders that are not from here: too many of them, or under our own name, halt the desk."""
+        state = self._state
+        if state.ids.is_ours(seen.label) and state.store.get(seen.label) is None:
+            is_new = source == "stream" and seen.state is VenueOrderState.OPEN and state.is_ready
+            if is_new:
+                state.trip = "somebody else sends orders with this engine's ids"
+            return
+        state.external_orders += 1
+        limit = state.limits.max_external_orders
+        if limit is not None and state.external_orders > limit:
+            text = f"{state.external_orders} orders came from outside, the limit is {limit}"
+            state.trip = state.trip or text
+
     def _adopt(self, seen: VenueOrder, now_ns: int) -> Order:
         """An order we know nothing of: placed by hand, by another client, or by a lost journal."""
         state = self._state
         ours = state.ids.is_ours(seen.label) and state.store.get(seen.label) is None
+        if ours:
+            self._leave_alone(seen.label)
         order = Order(
             m.OrderUpdated(
                 client_order_id=seen.label if ours else state.ids.next(),
@@ -155,6 +173,14 @@ class Reports:
             instrument=order.state.instrument,
         )
         return order
+
+    def _leave_alone(self, label: str) -> None:
+        """An id of ours that we know nothing of: the journal was lost, or an old one restored."""
+        state = self._state
+        if state.ids.raise_above(start_of(label)):
+            state.out.record(StartRecord(state.ids.start_counter))
+            text = "the venue shows newer ids than the journal: the start counter was raised"
+            state.out.alert("ERROR", text, client_order_id=label)
 
     # --- fills --------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from common import messages as m
 from common.domain.order import Facts, Order
@@ -10,6 +10,7 @@ from common.messages import OrderStatus as S
 from common.messages import RejectReason as R
 from services.trading_engine import records as r
 from services.trading_engine.answers import Answers
+from services.trading_engine.fold import Fold
 from services.trading_engine.ledger import Item, Ledger, Request
 from services.trading_engine.state import EngineState
 
@@ -21,69 +22,59 @@ class Restorer:
         self._state = state
         self._ledger = ledger
         self._answers = answers
-        self._orders: dict[str, m.OrderUpdated] = {}
-        self._wanted: dict[str, Facts] = {}
-        self._fills: dict[str, list[m.Fill]] = {}
-        self._requests: dict[str, r.RequestRecord] = {}
-        self._intents: dict[str, list[r.IntentRecord]] = {}
+        self._fold = Fold()
 
-    def replay(self, journal: Sequence[r.Entry]) -> None:
-        for entry in journal:
-            for record in entry.records:
-                self._take(record)
+    def replay(self, journal: Iterable[r.Entry]) -> None:
+        fold = self._fold.take_all(journal)
+        self._state.ids.raise_above(fold.start_counter)
         self._make_orders()
+        for key, (asked, answer) in fold.answers.items():
+            self._ledger.keep(key, asked.command, answer.reply)
         self._make_requests()
+        self._make_modes()
 
-    def _take(self, record: r.Record) -> None:
-        match record:
-            case r.RequestRecord(key):
-                self._requests[key] = record
-            case r.IntentRecord():
-                self._intents.setdefault(record.key, []).append(record)
-                self._note(record.order)
-                if record.kind == "modify":
-                    self._wanted[record.order.client_order_id] = Facts(
-                        price=record.price,
-                        quantity=record.quantity,
-                        trigger_price=record.trigger_price,
-                        post_only=record.post_only,
-                    )
-            case r.ReportRecord(order):
-                self._note(order)
-            case r.FillRecord(fill):
-                self._fills.setdefault(fill.client_order_id, []).append(fill)
-                self._state.store.add_fill(fill)
-            case r.ReplyRecord(key, reply):
-                asked = self._requests.pop(key, None)
-                self._intents.pop(key, None)
-                if asked is not None:
-                    self._ledger.keep(key, asked.command, reply)
-            case r.ModeRecord(mode):
-                self._state.mode = mode
-
-    def _note(self, order: m.OrderUpdated) -> None:
-        known = self._orders.get(order.client_order_id)
-        if known is None or order.revision >= known.revision:
-            self._orders[order.client_order_id] = order
+    def _make_modes(self) -> None:
+        modes = self._state.modes
+        for record in self._fold.modes.values():
+            modes.set(record.scope, record.mode, record.reason, record.code)
+        latches = self._fold.latches.values()
+        modes.latch({latch.scope: latch.reason for latch in latches if latch.is_on})
 
     def _make_orders(self) -> None:
-        for client_order_id, state in self._orders.items():
+        fold, store = self._fold, self._state.store
+        store.note_seen(fold.seen, fills_dropped=fold.fills_dropped)
+        fills: dict[str, list[m.Fill]] = {}
+        for fill in fold.fills.values():
+            fills.setdefault(fill.client_order_id, []).append(fill)
+            store.add_fill(fill)
+        for state in (*fold.closed.values(), *fold.open.values()):
             order = Order(state)
             if state.status is S.PENDING_REPLACE:
-                order.wanted = self._wanted.get(client_order_id)
-            for fill in self._fills.get(client_order_id, ()):
+                order.wanted = self._wanted(state.client_order_id)
+            for fill in fills.get(state.client_order_id, ()):
                 order.mark_counted(fill.exec_id, fill.last_price, fill.last_quantity)
                 order.venue_order_ids.add(fill.venue_order_id)
-            self._state.store.put(order)
+            store.put(order)
+
+    def _wanted(self, client_order_id: str) -> Facts | None:
+        intent = self._fold.wanted.get(client_order_id)
+        if intent is None:
+            return None
+        return Facts(
+            price=intent.price,
+            quantity=intent.quantity,
+            trigger_price=intent.trigger_price,
+            post_only=intent.post_only,
+        )
 
     def _make_requests(self) -> None:
         """Requests without an answer: those that sent something wait for the venue's word, the
         others had no effect and may come again."""
-        for key, asked in self._requests.items():
-            intents = self._intents.get(key)
+        for key, asked in self._fold.requests.items():
+            intents = self._fold.intents.get(key)
             if not intents:
                 continue
-            request = Request(key, asked.request_id, "", asked.command, [])
+            request = Request(key, asked.request_id, asked.sender, asked.command, [])
             request.is_list = isinstance(
                 asked.command, m.PlaceOrders | m.CancelOrders | m.CancelAll
             )

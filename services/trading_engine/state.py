@@ -66,8 +66,24 @@ class EngineState:
         self.received_ns = 0  # of the venue frame that is being handled
         self.changed: list[tuple[Order, m.OrderUpdated]] = []  # since the last look
 
-    def send(self, frame: bytes, *, urgent: bool = False, sent_record: Entry | None = None) -> None:
+    @property
+    def mode(self) -> m.TradingMode:
+        """Of orders that nobody owns."""
+        return self.modes.of("").mode
+
+    def send(
+        self,
+        frame: bytes,
+        *,
+        urgent: bool = False,
+        sent_record: Entry | None = None,
+        order: Order | None = None,
+    ) -> None:
+        """order: of a place or modify, which the kill switch may still stop at the last moment."""
         command = c.LinkSend(self.link, frame, sent_record=sent_record)
+        if order is not None:
+            gates, name = self.modes.gates(order.state.owner), order.state.client_order_id
+            command = msgspec.structs.replace(command, unless=gates, refers=name)
         if urgent:
             self.out.urgent(command)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from common import messages as m
@@ -12,6 +12,7 @@ from common.domain.order import Order
 CLOSED_KEPT = 10_000
 CLOSED_TOLD = 200  # in a snapshot
 FILLS_KEPT = 10_000
+SEEN_KEPT = 5 * FILLS_KEPT  # exec_ids
 FILLS_TOLD = 1000
 DAY_NS = 86_400 * 1_000_000_000
 ZERO = Decimal(0)
@@ -90,8 +91,13 @@ class OrderStore:
         self._fills_dropped = self._fills_dropped or len(self._fills) == FILLS_KEPT
         self._fills.append(fill)
         self._exec_ids[fill.exec_id] = None
-        while len(self._exec_ids) > 5 * FILLS_KEPT:
+        while len(self._exec_ids) > SEEN_KEPT:
             self._exec_ids.popitem(last=False)
+
+    def note_seen(self, exec_ids: Iterable[str], *, fills_dropped: bool) -> None:
+        """Executions that were counted and whose fills are not kept."""
+        self._exec_ids.update(dict.fromkeys(exec_ids))
+        self._fills_dropped = self._fills_dropped or fills_dropped
 
     def move(self, fill: m.Fill) -> None:
         """Change our own quantity of the instrument by a fill."""
