@@ -163,9 +163,10 @@ class Client:
         """What arrives, until nothing did for timeout_s (None: for ever)."""
         quiet_since = time.monotonic()
         while timeout_s is None or time.monotonic() - quiet_since < timeout_s:
-            if not self._subscriber.poll(100):
+            if not self._subscriber.poll(0):
                 yield from self._silent_topics()
-                continue
+                if not self._subscriber.poll(100):
+                    continue
             for received in self._take(self._subscriber.recv()):
                 yield received
                 quiet_since = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ def quote(bid: float) -> m.Quote:
 class Publisher:
     """An XPUB that sends what the test says, once the client has subscribed."""
 
-    def __init__(self, context: zmq.Context[Any], run_dir: RunDir) -> None:
+    def __init__(
+        self, context: zmq.Context[Any], run_dir: RunDir, name: str = "md.deribit"
+    ) -> None:
         self.socket = context.socket(zmq.XPUB)
         self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        self.socket.bind(run_dir.endpoint("md.deribit"))
+        self.socket.bind(run_dir.endpoint(name))
         self.start_ns = 1
 
     def wait_for(self, topic: str) -> None:
@@ -145,6 +148,36 @@ def test_a_silent_publisher_is_told(client: Client, publisher: Publisher) -> Non
     publisher.beat({})
     publisher.send(1, quote(1.0))
     assert take(client, 2)[1] == Lost(TOPIC, "the publisher is silent")
+
+
+def test_a_silent_publisher_is_told_while_another_is_busy(
+    client: Client, publisher: Publisher, context: zmq.Context[Any], run_dir: RunDir
+) -> None:
+    busy = f"order.deribit.main.{client.sender}"
+    done = threading.Event()
+
+    def talk() -> None:
+        other = Publisher(context, run_dir, "order_events.deribit.main")
+        other.wait_for(busy)
+        sequence = 0
+        while not done.wait(0.005):
+            sequence += 1
+            other.send(sequence, m.OrderSnapshot("deribit", "main", "tester", []), busy)
+        other.socket.close(0)
+
+    talking = threading.Thread(target=talk)
+    talking.start()
+    client.subscribe_quote(NAME)
+    client.subscribe(busy)
+    publisher.wait_for(TOPIC)
+    publisher.beat({})
+    publisher.send(1, quote(1.0))
+    try:
+        told = [item for item in islice(client.messages(5.0), 500) if isinstance(item, Lost)]
+    finally:
+        done.set()
+        talking.join()
+    assert told == [Lost(TOPIC, "the publisher is silent")]
 
 
 def test_frames_that_are_not_ours_are_counted(client: Client, publisher: Publisher) -> None:
