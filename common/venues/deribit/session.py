@@ -294,7 +294,7 @@ class Session:
         return [answer]
 
     def _login_again(self, now_ns: int) -> list[SessionEvent]:
-        """The login ended before its time; seldom, for a missing permission is answered so too."""
+        """The login ended before its time; a fresh one lacks a permission, which is told alike."""
         if self._credentials is None or not self.logged_in or now_ns < self._login_again_ns:
             return []
         self._login_again_ns = now_ns + LOGIN_AGAIN_NS
@@ -314,6 +314,7 @@ class Session:
         life_ns = max(tokens.expires_in, 1) * NS_PER_S
         self._refresh_token = tokens.refresh_token
         self._refresh_at_ns = now_ns + life_ns * REFRESH_PERCENT // 100
+        self._login_again_ns = now_ns + LOGIN_AGAIN_NS
         first = not self.logged_in
         self.logged_in = True
         if first:

@@ -170,6 +170,7 @@ def test_a_halted_instrument_refuses_orders(desk: Desk) -> None:
 
 
 def test_an_expired_login_is_made_again(desk: Desk) -> None:
+    desk.desk.run_for(10)
     assert desk.control(control.ExpireTokens(client_id="demo"))["expired"] > 0
     desk.desk.run_for(0.1)
     desk.place("expired")
