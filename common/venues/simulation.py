@@ -548,6 +548,32 @@ class DeliveryPrice(Data):
     price: float
 
 
+class LedgerKind(StrEnum):
+    TRADE = "trade"
+    SETTLEMENT = "settlement"
+    DELIVERY = "delivery"
+    TRANSFER = "transfer"
+    WITHDRAWAL = "withdrawal"
+
+
+class LedgerEntry(Data):
+    """One change of one balance; fill or settlement: what caused it.
+
+    number: of the account's entries. other: the other account of a transfer, the address of a
+    withdrawal.
+    """
+
+    number: int
+    kind: LedgerKind
+    currency: str
+    change: Decimal
+    balance: Decimal  # afterwards
+    at_ns: int
+    fill: SimulatedFill | None = None
+    settlement: Settlement | None = None
+    other: str = ""
+
+
 # --- accounts --------------------------------------------------------------------------------
 
 
@@ -917,6 +943,16 @@ class SimulatedExchange(Protocol):
 
     def reset_protection(self, account: str, index: str, group: str, now_ns: int) -> bool:
         """Let a frozen protection take orders again; False if there is none."""
+        ...
+
+    def ledger(self, account: str, currency: str | None) -> list[LedgerEntry]:
+        """Oldest first; currency None for all."""
+        ...
+
+    def move_cash(
+        self, account: str, currency: str, amount: Decimal, target: str, now_ns: int
+    ) -> LedgerEntry | Refused:
+        """To another account, or out of the venue if `target` is none of its accounts."""
         ...
 
     def settlements(

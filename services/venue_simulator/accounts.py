@@ -20,6 +20,7 @@ from common.venues.simulation import (
     SimulatedFill,
     SimulatedOrder,
 )
+from services.venue_simulator.ledger import Ledger
 from services.venue_simulator.listing import Listing
 from services.venue_simulator.orders import ClientOrder
 from services.venue_simulator.rules import ExchangeRules
@@ -112,6 +113,7 @@ class Account:
         self.closed: deque[SimulatedOrder] = deque(maxlen=history)
         self.fills: deque[SimulatedFill] = deque(maxlen=history)
         self.settlements: deque[Settlement] = deque(maxlen=history)
+        self.ledger = Ledger(balances, history)
         self.self_trading = SelfTrading.REJECT_TAKER
 
     def holding(self, listing: Listing) -> Holding:

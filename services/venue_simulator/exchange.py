@@ -22,6 +22,7 @@ from common.venues.simulation import (
     FundingPoint,
     HistoryFilter,
     IndexChanged,
+    LedgerEntry,
     MarginsView,
     OrderChanges,
     OrderFilter,
@@ -42,6 +43,7 @@ from common.venues.simulation import (
     TradePage,
 )
 from services.venue_simulator.account_views import AccountViews
+from services.venue_simulator.cash import Cash
 from services.venue_simulator.execution import Execution
 from services.venue_simulator.filters import (
     matches_history,
@@ -86,6 +88,7 @@ class Exchange:
         self._entry = OrderEntry(self._state, self._funds, self._execution)
         self._settler = Settler(self._state, self._execution)
         self.operations = Operations(self._state, self._entry, self._execution, self._settler)
+        self._cash = Cash(self._state, self._funds)
         self._account_views = AccountViews(self._state, self._funds)
         self._market_views = MarketViews(self._state)
         self._second = 0
@@ -250,6 +253,17 @@ class Exchange:
     def reset_protection(self, account: str, index: str, group: str, now_ns: int) -> bool:
         self._move_to(now_ns)
         return self._entry.protections.reset(account, index, group)
+
+    def ledger(self, account: str, currency: str | None) -> list[LedgerEntry]:
+        known = self._state.accounts.get(account)
+        entries = known.ledger.entries if known is not None else ()
+        return [entry for entry in entries if currency in (None, entry.currency)]
+
+    def move_cash(
+        self, account: str, currency: str, amount: Decimal, target: str, now_ns: int
+    ) -> LedgerEntry | Refused:
+        self._move_to(now_ns)
+        return self._cash.move(account, currency, amount, target)
 
     def settlements(
         self, account: str | None, symbol: str | None, currency: str | None, count: int

@@ -12,6 +12,7 @@ from common.venues.simulation import (
     ZERO,
     BalanceChanged,
     CancelReason,
+    LedgerKind,
     OrderState,
     PositionChanged,
     PublicTrade,
@@ -174,6 +175,7 @@ class Execution:
             self._state.linked[order.number] = order
         fill = self._fill(listing, public, price, quantity, order, liquidity, fee, realized)
         account.fills.append(fill)
+        account.ledger.write(LedgerKind.TRADE, fill.fee_currency, fill.filled_ns, fill=fill)
         if order.request.protection is not None:
             self._state.guarded.append(fill)
         self._state.events.append(fill)
@@ -233,6 +235,7 @@ class Execution:
         for one in (fill, *legs):
             account.fills.append(one)
             self._state.events.append(one)
+        account.ledger.write(LedgerKind.TRADE, fill.fee_currency, fill.filled_ns, fill=fill)
         return fill
 
     def _leg_fee(self, part: LegPart, liquidity: Liquidity) -> Decimal:

@@ -13,6 +13,7 @@ from common.venues.simulation import (
     CancelReason,
     DeliveryPrice,
     InstrumentStateChanged,
+    LedgerKind,
     PositionChanged,
     Settlement,
     SettlementKind,
@@ -191,6 +192,8 @@ class Settler:
             funding=money(holding.funding),
         )
         account.settlements.append(record)
+        currency = holding.listing.definition.settlement
+        account.ledger.write(LedgerKind(kind.value), currency, at_ns, settlement=record)
         state.events.append(record)
 
     def _publish(self, listing: Listing, kind: SettlementKind, at_ns: int) -> None:

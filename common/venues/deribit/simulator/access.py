@@ -17,6 +17,7 @@ import msgspec
 
 from common.config import SimulatorAccountConfig
 from common.venues.deribit.simulator.envelope import Refused, invalid_params
+from common.venues.deribit.simulator.family import Family
 
 CLOCK_TOLERANCE_MS = 60_000
 REFRESH_LIFE_FACTOR = 2  # a refresh token outlives its access token
@@ -139,17 +140,17 @@ class Access:
         return grant, self._tokens(grant, params, now_ms)
 
     def exchange(
-        self, params: dict[str, Any], account_ids: dict[int, str], now_ns: int
+        self, params: dict[str, Any], family: Family, now_ns: int
     ) -> tuple[Grant, dict[str, Any]]:
-        """`public/exchange_token`: the same login for another account of the same owner.
-
-        Simulated accounts have no subaccounts, so only the account itself can be named.
-        """
+        """`public/exchange_token`: the same login for a subaccount of its owner."""
         now_ms = now_ns // 1_000_000
         held = self._held(params["refresh_token"], now_ms)
-        if account_ids.get(params["subject_id"]) != held.grant.client_id:
+        subject = family.by_id(held.grant.client_id, params["subject_id"])
+        if subject is None:
             raise invalid_params("subject_id", "not a subaccount of this account")
-        grant = msgspec.structs.replace(held.grant, expires_ms=now_ms + self._life_ms)
+        grant = msgspec.structs.replace(
+            held.grant, client_id=subject.client_id, expires_ms=now_ms + self._life_ms
+        )
         return grant, self._tokens(grant, params, now_ms)
 
     def by_token(self, token: str, connection: int | None, now_ns: int) -> Grant:

@@ -7,7 +7,7 @@ from typing import Any
 from common.messages import InstrumentKind
 from common.venues.deribit.simulator.catalog import Catalog, Identity, number
 from common.venues.deribit.simulator.limits import SUMMARY
-from common.venues.simulation import AccountSummary, SelfTrading
+from common.venues.simulation import AccountSummary, SelfTrading, SimulatedExchange
 
 CREATED_MS = 1_700_000_000_000
 UNLIMITED = {"burst": 1_000_000, "rate": 1_000_000}
@@ -76,14 +76,14 @@ def limits(limited: bool) -> dict[str, Any]:
     }
 
 
-def owner(identity: Identity, self_trading: SelfTrading) -> dict[str, Any]:
+def owner(identity: Identity, self_trading: SelfTrading, is_subaccount: bool) -> dict[str, Any]:
     """What `extended` adds: who the account is."""
     return {
         "id": identity.user_id,
         "username": identity.client_id,
         "system_name": identity.client_id,
         "email": f"{identity.client_id}@example.com",
-        "type": "main",
+        "type": "subaccount" if is_subaccount else "main",
         "creation_timestamp": CREATED_MS,
         "mmp_enabled": False,
         "security_keys_enabled": False,
@@ -115,4 +115,25 @@ def fees(catalog: Catalog, currency: str) -> dict[str, Any]:
                 "maker": number(definition.maker_fee),
             }
             kinds[kind] = {"default": fee, "block_trade": listing.details.block_trade_commission}
+    return result
+
+
+def portfolio(exchange: SimulatedExchange, account: str) -> dict[str, Any]:
+    """An account's currencies as private/get_subaccounts shows them."""
+    result = {}
+    for currency in exchange.currencies(account):
+        view = exchange.account_summary(account, currency)
+        if view is not None:
+            result[currency.lower()] = {
+                "currency": currency.lower(),
+                "balance": number(view.balance),
+                "equity": number(view.equity),
+                "margin_balance": number(view.margin_balance),
+                "available_funds": number(view.available_funds),
+                "available_withdrawal_funds": number(view.available_withdrawal_funds),
+                "initial_margin": number(view.initial_margin),
+                "maintenance_margin": number(view.maintenance_margin),
+                "spot_reserve": number(view.spot_reserve),
+                "additional_reserve": 0.0,
+            }
     return result

@@ -6,8 +6,9 @@ from typing import Any
 
 from common.venues.deribit.simulator import account_objects, objects
 from common.venues.deribit.simulator.calls import Call, Handler, count_of
-from common.venues.deribit.simulator.catalog import Catalog, Identity, kinds, number
-from common.venues.deribit.simulator.envelope import Refused, invalid_params
+from common.venues.deribit.simulator.catalog import Catalog, Identity, kinds
+from common.venues.deribit.simulator.envelope import Refused
+from common.venues.deribit.simulator.family import Family
 from common.venues.deribit.simulator.public import settlement_page
 from common.venues.simulation import ZERO, AccountSummary, SelfTrading, SimulatedExchange
 
@@ -16,23 +17,27 @@ class AccountMethods:
     """Handlers by the name of their method."""
 
     def __init__(
-        self, exchange: SimulatedExchange, catalog: Catalog, limited: dict[str, bool]
+        self,
+        exchange: SimulatedExchange,
+        catalog: Catalog,
+        limited: dict[str, bool],
+        family: Family,
     ) -> None:
         """limited: by client id, whether it has the venue's rate limits."""
         self._exchange, self._catalog, self._limited = exchange, catalog, limited
+        self._family = family
         self.handlers: dict[str, Handler] = {
             "private/get_positions": self._positions,
             "private/get_position": self._position,
             "private/get_account_summary": self._summary,
             "private/get_account_summaries": self._summaries,
-            "private/get_subaccounts": self._subaccounts,
             "private/get_settlement_history_by_currency": self._settlements,
             "private/get_settlement_history_by_instrument": self._settlements,
             "private/set_self_trading_config": self._set_self_trading,
         }
 
     def _positions(self, call: Call) -> list[dict[str, Any]]:
-        _refuse_subaccount(call)
+        call = self._family.speaking_for(call)
         currency = self._catalog.currency(call.params.get("currency"))
         wanted = kinds(call.params.get("kind"))
         return [
@@ -57,7 +62,7 @@ class AccountMethods:
         return list(self._exchange.currencies(owner.client_id))
 
     def _summary(self, call: Call) -> dict[str, Any]:
-        _refuse_subaccount(call)
+        call = self._family.speaking_for(call)
         currency = self._catalog.currency(call.params["currency"], allow_any=False) or ""
         view = self._exchange.account_summary(call.account, currency)
         if view is None:
@@ -73,10 +78,11 @@ class AccountMethods:
 
     def _owner(self, call: Call) -> dict[str, Any]:
         mode = self._exchange.self_trading(call.account)
-        return account_objects.owner(call.owner, mode)
+        is_subaccount = self._family.is_subaccount(call.account)
+        return account_objects.owner(call.owner, mode, is_subaccount)
 
     def _summaries(self, call: Call) -> dict[str, Any]:
-        _refuse_subaccount(call)
+        call = self._family.speaking_for(call)
         views = (
             self._exchange.account_summary(call.account, currency)
             for currency in self._exchange.currencies(call.account)
@@ -87,44 +93,6 @@ class AccountMethods:
                 fees = account_objects.fees(self._catalog, view.currency)
                 summaries.append(self._with_limits(call, view) | {"fees": fees})
         return self._owner(call) | {"summaries": summaries}
-
-    def _subaccounts(self, call: Call) -> list[dict[str, Any]]:
-        owner = self._owner(call)
-        entry: dict[str, Any] = {
-            "id": owner["id"],
-            "username": owner["username"],
-            "system_name": owner["system_name"],
-            "email": owner["email"],
-            "type": "main",
-            "is_password": True,
-            "login_enabled": True,
-            "margin_model": "segregated_sm",
-            "receive_notifications": False,
-            "security_keys_enabled": False,
-            "security_keys_assignments": [],
-        }
-        if call.params.get("with_portfolio", False):
-            entry["portfolio"] = self._portfolio(call)
-        return [entry]
-
-    def _portfolio(self, call: Call) -> dict[str, Any]:
-        result = {}
-        for currency in self._exchange.currencies(call.account):
-            view = self._exchange.account_summary(call.account, currency)
-            if view is not None:
-                result[currency.lower()] = {
-                    "currency": currency.lower(),
-                    "balance": number(view.balance),
-                    "equity": number(view.equity),
-                    "margin_balance": number(view.margin_balance),
-                    "available_funds": number(view.available_funds),
-                    "available_withdrawal_funds": number(view.available_withdrawal_funds),
-                    "initial_margin": number(view.initial_margin),
-                    "maintenance_margin": number(view.maintenance_margin),
-                    "spot_reserve": number(view.spot_reserve),
-                    "additional_reserve": 0.0,
-                }
-        return result
 
     def _settlements(self, call: Call) -> dict[str, Any]:
         symbol = call.params.get("instrument_name")
@@ -137,13 +105,6 @@ class AccountMethods:
     def _set_self_trading(self, call: Call) -> str:
         self._exchange.set_self_trading(call.account, SelfTrading(call.params["mode"]))
         return "ok"
-
-
-def _refuse_subaccount(call: Call) -> None:
-    """Simulated accounts have no subaccounts; naming the own account is fine."""
-    named = call.params.get("subaccount_id")
-    if named is not None and named != call.owner.user_id:
-        raise invalid_params("subaccount_id", "not a subaccount of this account")
 
 
 def empty_summary(account: str, currency: str) -> AccountSummary:

@@ -49,6 +49,7 @@ _COD = "scope:str{connection/account}"
 
 NONE, READ, TRADE = "", "trade:read", "trade:read_write"
 ACCOUNT, ACCOUNT_WRITE = "account:read", "account:read_write"
+WALLET, WALLET_WRITE = "wallet:read", "wallet:read_write"
 
 _TABLE: dict[str, tuple[str, str]] = {
     # session
@@ -219,6 +220,25 @@ _TABLE: dict[str, tuple[str, str]] = {
     "private/get_account_summary": (ACCOUNT, "currency*:str subaccount_id:int extended:bool"),
     "private/get_account_summaries": (ACCOUNT, "subaccount_id:int extended:bool"),
     "private/get_subaccounts": (ACCOUNT, "with_portfolio:bool"),
+    "private/get_subaccounts_details": (ACCOUNT, "currency*:str with_open_orders:bool"),
+    "private/get_transaction_log": (
+        ACCOUNT,
+        f"currency*:str {_BETWEEN} query:str count:int subaccount_id:int continuation:int",
+    ),
+    "private/submit_transfer_to_subaccount": (
+        WALLET_WRITE,
+        "currency*:str amount*:num destination*:int",
+    ),
+    "private/submit_transfer_between_subaccounts": (
+        WALLET_WRITE,
+        "currency*:str amount*:num destination*:int source:int",
+    ),
+    "private/get_transfers": (WALLET, "currency*:str count:int offset:int"),
+    "private/get_deposits": (WALLET, "currency*:str count:int offset:int"),
+    "private/get_withdrawals": (WALLET, "currency*:str count:int offset:int"),
+    "private/withdraw": (WALLET_WRITE, "currency*:str address*:str amount*:num priority:str"),
+    "private/get_current_deposit_address": (WALLET, "currency*:str"),
+    "private/create_deposit_address": (WALLET_WRITE, "currency*:str"),
     "private/get_settlement_history_by_currency": (READ, f"currency*:str {_SETTLED}"),
     "private/get_settlement_history_by_instrument": (READ, f"instrument_name*:str {_SETTLED}"),
     "private/set_self_trading_config": (

@@ -11,12 +11,13 @@ from common.venues.deribit.simulator import envelope
 from common.venues.deribit.simulator.access import Access, Grant, unauthorized
 from common.venues.deribit.simulator.accounts import AccountMethods
 from common.venues.deribit.simulator.calls import Call, Handler
-from common.venues.deribit.simulator.catalog import Catalog, Identity
+from common.venues.deribit.simulator.catalog import Catalog
 from common.venues.deribit.simulator.channels import Channels
 from common.venues.deribit.simulator.combos import ComboMethods
 from common.venues.deribit.simulator.connection import Connection
 from common.venues.deribit.simulator.controls import Controls
 from common.venues.deribit.simulator.envelope import Refused, Request
+from common.venues.deribit.simulator.family import Family
 from common.venues.deribit.simulator.figures import FigureMethods
 from common.venues.deribit.simulator.hub import Hub
 from common.venues.deribit.simulator.limits import Limits
@@ -28,6 +29,7 @@ from common.venues.deribit.simulator.protections import ProtectionMethods
 from common.venues.deribit.simulator.public import PublicMethods
 from common.venues.deribit.simulator.sessions import SessionCall, SessionMethods
 from common.venues.deribit.simulator.streams import Stream
+from common.venues.deribit.simulator.wallet import WalletMethods
 from common.venues.serving import (
     CloseConnection,
     HttpAnswer,
@@ -38,7 +40,6 @@ from common.venues.serving import (
 )
 from common.venues.simulation import SimulatedExchange
 
-FIRST_USER_ID = 1001
 SESSIONS_PER_KEY = 16
 NORMAL, POLICY = 1000, 1008
 UNAUTHENTICATED = "address "  # prefix of the rate-limit subject of who is not logged in
@@ -78,22 +79,22 @@ class Simulator:
         self._limits = Limits()
         self._connections: dict[int, Connection] = {}
         self._catalog = Catalog(config, exchange, world, now_ns)
-        self._accounts = {
-            account.client_id: Identity(account.client_id, FIRST_USER_ID + place)
-            for place, account in enumerate(config.accounts)
-        }
+        family = Family(config.accounts)
+        self._accounts = family.accounts
         limited = {account.client_id: account.limited for account in config.accounts}
         orders = OrderMethods(exchange, self._catalog)
-        accounts = AccountMethods(exchange, self._catalog, limited)
+        accounts = AccountMethods(exchange, self._catalog, limited, family)
+        wallet = WalletMethods(exchange, self._catalog, family, orders, config.accounts, now_ns)
         figures = FigureMethods(exchange, self._catalog, world)
         channels = Channels(exchange, self._catalog, orders, accounts, figures, world)
         self._hub = Hub(exchange, channels)
         self.controls = Controls(self._access, self._hub, self._catalog, self._connections)
-        self._sessions = SessionMethods(self._access, self._hub, self._accounts)
+        self._sessions = SessionMethods(self._access, self._hub, family)
         self._handlers: dict[str, Handler] = (
             PublicMethods(exchange, self._catalog).handlers
             | self.controls.handlers
             | figures.handlers
+            | wallet.handlers
             | orders.handlers
             | accounts.handlers
         )

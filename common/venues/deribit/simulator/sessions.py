@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from common.venues.deribit.simulator.access import Access, Grant
-from common.venues.deribit.simulator.catalog import Identity
 from common.venues.deribit.simulator.connection import MIN_INTERVAL_S, Connection
 from common.venues.deribit.simulator.envelope import Refused, invalid_params
+from common.venues.deribit.simulator.family import Family
 from common.venues.deribit.simulator.hub import Hub
 from common.venues.deribit.simulator.streams import Stream
 
@@ -45,10 +45,11 @@ class SessionCall:
 
 
 class SessionMethods:
-    """Handlers by the name of their method. accounts: identities by client id."""
+    """Handlers by the name of their method."""
 
-    def __init__(self, access: Access, hub: Hub, accounts: dict[str, Identity]) -> None:
-        self._access, self._hub, self._accounts = access, hub, accounts
+    def __init__(self, access: Access, hub: Hub, family: Family) -> None:
+        self._access, self._hub, self._family = access, hub, family
+        self._accounts = family.accounts
         self._cancels_by_default: dict[str, bool] = {}
         self.handlers: dict[str, SessionHandler] = {
             "public/auth": self._auth,
@@ -77,8 +78,7 @@ class SessionMethods:
         return result
 
     def _exchange_token(self, call: SessionCall) -> dict[str, Any]:
-        ids = {identity.user_id: name for name, identity in self._accounts.items()}
-        grant, result = self._access.exchange(call.params, ids, call.now_ns)
+        grant, result = self._access.exchange(call.params, self._family, call.now_ns)
         self._adopt(call, grant)
         return result
 
