@@ -158,6 +158,7 @@ def test_a_silent_publisher_is_told_while_another_is_busy(
 
     def talk() -> None:
         other = Publisher(context, run_dir, "order_events.deribit.main")
+        other.start_ns = 2
         other.wait_for(busy)
         sequence = 0
         while not done.wait(0.005):
