@@ -163,9 +163,9 @@ const drawGreeks = batched(() => {
 });
 
 function expiry(row) {
-  const day = row.expiration_ns ? new Date(row.expiration_ns / 1e6).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "2-digit" }) : "Perpetual";
-  const count = row.options ? `${row.options} option${row.options > 1 ? "s" : ""}` : "";
-  return make("span", { class: row.complete ? "" : "doubt" }, make("b", {}, row.underlying), ` ${day} `, make("small", {}, count));
+  const day = row.expiration_ns ? new Date(row.expiration_ns / 1e6).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "2-digit" }) : "Perp";
+  const count = `${row.positions} position${row.positions > 1 ? "s" : ""}, ${row.options} of them options`;
+  return make("span", { class: row.complete ? "" : "doubt", title: count }, make("b", {}, row.underlying), ` ${day}`);
 }
 
 async function loadGreeks() {

@@ -38,8 +38,11 @@ export class Curve {
   // values: as long as times, null where unknown. ink: of the line.
   show(times, values, { ink = BLUE, digits = 2 } = {}) {
     Object.assign(this, { times, values, ink, digits });
-    if (!this.plot) this.make();
-    this.plot?.setData([times, values]);
+    this.box.classList.toggle("blank", this.last() === null);
+    if (this.last() !== null) {
+      if (!this.plot) this.make();
+      this.plot?.setData([times, values]);
+    }
     this.read();
   }
 
@@ -64,7 +67,7 @@ export class Curve {
         scales: { x: { time: true }, y: { range } },
         axes: [
           { ...axis, size: 26, space: 80, values: (plot, splits, index, space, step) => splits.map((at) => clockOf(at, step < 60)) },
-          { ...axis, side: 1, gap: 8, size: (plot, texts) => this.room(texts), space: 36, values: (plot, splits, index, space, step) => splits.map((at) => number(at, Math.min(8, decimals(step)))) },
+          { ...axis, side: 1, gap: 8, size: (plot, texts) => this.room(texts), space: 36, values: (plot, splits, index, space, step) => splits.map((at) => (this.isNearLabel(plot, at) ? null : number(at, Math.min(8, decimals(step))))) },
         ],
         series: [
           {},
@@ -72,7 +75,7 @@ export class Curve {
             stroke: () => rgba(this.ink, 1),
             fill: (plot) => this.wash(plot),
             width: 1.5,
-            points: { show: false },
+            points: { show: (plot) => plot.data[0].length < 3, size: 5, fill: () => rgba(this.ink, 1) },
             paths: this.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
           },
         ],
@@ -85,8 +88,14 @@ export class Curve {
 
   room(texts) {
     const last = number(this.last() ?? 0, this.digits);
-    const longest = Math.max(last.length, ...(texts || []).map((text) => text.length));
+    const longest = Math.max(last.length, ...(texts || []).map((text) => text?.length ?? 0));
     return Math.max(58, longest * 6.6 + 18);
+  }
+
+  // The label of the last value would cover this tick's text.
+  isNearLabel(plot, at) {
+    const last = this.last();
+    return last !== null && Math.abs(plot.valToPos(at, "y") - plot.valToPos(last, "y")) < 15;
   }
 
   last() {

@@ -113,10 +113,10 @@ export class Strategies {
       ["Placed", number(row.placed), ""],
       ["Fills", number(row.fills), ""],
       ["Rejects", number(rejects), rejects ? "doubt" : ""],
-      ["In doubt", number(row.in_doubt), row.in_doubt ? "doubt" : ""],
-      ["Slow calls", number(row.slow_calls), row.slow_calls ? "doubt" : ""],
       ["Started", clock(row.started_ns), ""],
     ];
+    if (row.in_doubt) facts.push(["In doubt", number(row.in_doubt), "doubt"]);
+    if (row.slow_calls) facts.push(["Slow calls", number(row.slow_calls), "doubt"]);
     showFacts($("strategy-facts"), facts);
     setText($("strategy-error"), row.last_error);
     $("strategy-error").hidden = !row.last_error;
@@ -153,9 +153,9 @@ export class Strategies {
     if (this.tabs.chosen === "orders") {
       const rows = orders.sort((a, b) => b.created_ns - a.created_ns).map((order) => ({
         id: order.client_order_id,
-        cells: [clock(order.created_ns), symbol(order.instrument), side(order.side), plain(order.price), plain(order.quantity), plain(order.cum_quantity), words(order.in_doubt_since_ns ? "in doubt" : order.status)],
+        cells: [clock(order.created_ns), symbol(order.instrument), side(order.side), plain(order.price), `${plain(order.cum_quantity)} / ${plain(order.quantity)}`, words(order.in_doubt_since_ns ? "in doubt" : order.status)],
       }));
-      return { heads: ["Time", "Instrument", "Side", "Price", "Quantity", "Filled", "Status"], rows, empty: "No open orders." };
+      return { heads: ["Time", "Instrument", "Side", "Price", "Filled", "Status"], rows, empty: "No open orders." };
     }
     if (this.tabs.chosen === "fills") {
       const rows = fills.map((fill) => ({

@@ -18,7 +18,7 @@ from common import messages as m
 from common.messages import Exact
 from common.rundir import RunDir
 
-VENUE, ACCOUNT = "deribit", "main"
+VENUE, ACCOUNT, STRATEGY = "deribit", "main", "quoter"
 PLACE = f"{VENUE}.{ACCOUNT}"
 TICK_S = 0.1
 BEAT_S = 0.4
@@ -192,6 +192,9 @@ class FakeDesk:
         self.positions: dict[str, m.PositionUpdated] = {}
         self.commands: list[m.Command] = []
         self.answers_commands = True
+        self.parameters = {"quantity": "100", "max_position": "1000"}
+        self.start_ns = time.time_ns()
+        self._ticks = 0
         self._replies: dict[tuple[str, str], m.CommandReply] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -211,15 +214,19 @@ class FakeDesk:
         self.events = Publisher(context, at(f"order_events.{PLACE}"), f"trading_engine.{PLACE}")
         self.accounts = Publisher(context, at(f"positions.{PLACE}"), f"position_server.{PLACE}")
         simulator = f"venue_simulator.{VENUE}"
+        host = f"strategy_host.{STRATEGY}"
+        self.host = Publisher(context, at(f"health.{host}"), host)
         publishers = [
             self.market,
             self.events,
             self.accounts,
+            self.host,
             Publisher(context, at(f"health.{simulator}"), simulator),
         ]
-        routers = [context.socket(zmq.ROUTER), context.socket(zmq.ROUTER)]
+        routers = [context.socket(zmq.ROUTER) for _ in range(3)]
         routers[0].bind(at(f"orders.{PLACE}"))
         routers[1].bind(at(f"position_queries.{PLACE}"))
+        routers[2].bind(at(f"strategies.{STRATEGY}"))
         poller = zmq.Poller()
         for socket in (*routers, *(publisher.socket for publisher in publishers)):
             poller.register(socket, zmq.POLLIN)
@@ -250,6 +257,9 @@ class FakeDesk:
             if topic == f"fill.{PLACE}":
                 fills = m.FillSnapshot(VENUE, ACCOUNT, "", list(self.fills))
                 self.events.publish(topic, fills, snapshot=True)
+        for topic in self.host.joined():
+            if topic == f"strategy.{STRATEGY}":
+                self.host.publish(topic, self._strategy(), snapshot=True)
         for topic in self.accounts.joined():
             if topic == f"account.{PLACE}":
                 self.accounts.publish(topic, self._account(), snapshot=True)
@@ -262,6 +272,9 @@ class FakeDesk:
             for number, part in enumerate(parts):
                 message = m.InstrumentList(VENUE, number, len(parts), part)
                 self.market.publish(topic, message, snapshot=True)
+        if topic == f"index.{VENUE}.btc_usd":
+            index = m.IndexPrice(VENUE, "btc_usd", 62_000.0)
+            self.market.publish(topic, index, snapshot=True)
         if instrument not in self.instruments:
             return
         book = self._book(instrument)
@@ -301,6 +314,10 @@ class FakeDesk:
         )
 
     def _tick(self) -> None:
+        self._ticks += 1
+        if self._ticks % 10 == 0:
+            self.host.publish(f"strategy.{STRATEGY}", self._strategy())
+            self.accounts.publish(f"account.{PLACE}", self._exposure())
         for instrument, book in self.books.items():
             bids, asks = book.move()
             if f"book.{instrument}" in self.market.topics:
@@ -354,6 +371,8 @@ class FakeDesk:
                 return m.CommandReply(request_id, True, account=self._account())
             case m.QueryFills():
                 return m.CommandReply(request_id, True, fills=list(self.fills))
+            case m.SetParameters():
+                return self._set_parameters(request_id, command.values)
             case m.SetMode():
                 return m.CommandReply(request_id, True, mode=command.mode)
             case _:
@@ -498,9 +517,57 @@ class FakeDesk:
             )
             for name, amount in (("BTC", Exact("10.01423511")), ("USDC", Exact("500000")))
         ]
-        exposure = m.Exposure(VENUE, ACCOUNT, "BTC", 1.25, 0.0002, 31.5, -12.1, 0.0, now)
         positions = list(self.positions.values())
-        return m.AccountSnapshot(VENUE, ACCOUNT, positions, balances, [exposure])
+        return m.AccountSnapshot(VENUE, ACCOUNT, positions, balances, [self._exposure()])
+
+    def _exposure(self) -> m.Exposure:
+        delta = 1.25 + 0.1 * math.sin(self._ticks / 40)
+        return m.Exposure(VENUE, ACCOUNT, "BTC", delta, 0.0002, 31.5, -12.1, 0.0, time.time_ns())
+
+    def _strategy(self) -> m.StrategyState:
+        """A strategy that holds a little, earns on a curve, and complains of its last error."""
+        zero, name = Exact("0"), f"{VENUE}.BTC-PERPETUAL"
+        profit = Exact(f"{0.001 * math.sin(self._ticks / 50):.8f}")
+        held = m.StrategyPosition(
+            name,
+            Exact("300"),
+            Exact("62000"),
+            "BTC",
+            profit,
+            zero,
+            zero,
+            62_000.0,
+            Exact("100"),
+            zero,
+        )
+        return m.StrategyState(
+            STRATEGY,
+            VENUE,
+            ACCOUNT,
+            "running",
+            "strategies/quoter.py",
+            dict(self.parameters),
+            [held],
+            {"BTC": profit},
+            open_orders=1,
+            in_doubt=0,
+            placed=12,
+            fills=4,
+            rejects={"POST_ONLY_WOULD_CROSS": 2},
+            slow_calls=0,
+            last_error="quoter.py:42: ValueError: no mark `price = mark * 2`",
+            started_ns=self.start_ns,
+            updated_ns=time.time_ns(),
+        )
+
+    def _set_parameters(self, request_id: str, values: dict[str, str]) -> m.CommandReply:
+        for name, value in values.items():
+            if name not in self.parameters or not value.isdigit():
+                text = f"{name}: a whole number is wanted"
+                return m.CommandReply(request_id, False, m.RejectReason.BAD_REQUEST, text, name)
+        self.parameters |= values
+        self.host.publish(f"strategy.{STRATEGY}", self._strategy())
+        return m.CommandReply(request_id, True)
 
 
 def _replace(order: m.OrderUpdated, **changes: object) -> m.OrderUpdated:

@@ -102,10 +102,12 @@ def fits(value: Any, schema: dict[str, Any], where: str = "$") -> None:
     for name in schema.get("required", []):
         assert name in value, f"{where}: {name} is missing"
     if isinstance(value, dict):
-        unknown = value.keys() - schema["properties"].keys()
-        assert not unknown, f"{where}: {unknown} is not described"
+        properties = schema.get("properties", {})
+        others = schema.get("additionalProperties", False)
+        unknown = value.keys() - properties.keys()
+        assert others or not unknown, f"{where}: {unknown} is not described"
         for name, item in value.items():
-            fits(item, schema["properties"][name], f"{where}.{name}")
+            fits(item, properties.get(name, others), f"{where}.{name}")
     if isinstance(value, list):
         for item in value:
             fits(item, schema["items"], f"{where}[]")
