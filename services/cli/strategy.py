@@ -85,13 +85,17 @@ def simulate(
     name: ItsName = None,
     seconds: Annotated[float, typer.Option(min=0.0, help="Of simulated time.")] = 3600.0,
     seed: Annotated[int, typer.Option(help="Of the market; the same again, the same orders.")] = 7,
+    replay: Annotated[
+        list[str] | None, typer.Option(help="A recording (file or directory) that is the market.")
+    ] = None,
 ) -> None:
     """Run a strategy in simulated time against the simulated venue, and sum up."""
     from services.strategy_host.simulation import Simulation, of_file
 
     settings: Settings = context.obj
     _, config, strategy = _strategy_of(settings, file, name)
-    simulation = Simulation(config, strategy, of_file(strategy, Path("/")), seed=seed)
+    loaded = of_file(strategy, Path("/"))
+    simulation = Simulation(config, strategy, loaded, seed=seed, replay=replay or [])
     simulation.start()
     simulation.run(seconds)
     simulation.stop()

@@ -30,6 +30,7 @@ from services.strategy_host.virtual import MS, NS_PER_S, Recorder, VirtualDesk
 from services.trading_engine import records
 from services.trading_engine.core import TradingEngine
 from services.venue_simulator.core import VenueSimulator
+from services.venue_simulator.recordings import recorded_market
 
 START_NS = 1_790_000_000_000_000_000
 WARM_UP_S = 60.0
@@ -60,6 +61,8 @@ class Simulation:
         config: gives the venue, its simulator and the account; the seed is replaced.
         loaded: the strategy and its parameters.
         venue_step_ns: how finely the market moves.
+        simulator: fields of the simulator's configuration to replace, e.g. replay=[FILE]: the
+            recording is the market then.
     """
 
     def __init__(
@@ -86,7 +89,8 @@ class Simulation:
         changes: dict[str, Any] = {**SMALL, "seed": seed, "starts_at": "", **simulator}
         settings = msgspec.structs.replace(self._simulator(), **changes)
         venue = load(strategy.venue)
-        self.desk.set_venue(VenueSimulator(venue, settings, start_ns))
+        recording = recorded_market(settings)
+        self.desk.set_venue(VenueSimulator(venue, settings, start_ns, recording))
         self._add_servers()
         self._memory = memory.Memory()
         publisher = f"health.{self._name}"

@@ -17,10 +17,13 @@ import yaml
 import zmq
 
 from common import codec
+from common import config as configuration
 from common import messages as m
+from common.config import StrategyConfig
 from common.domain.book import OrderBook
 from common.rundir import RunDir
 from services.recorder.reading import read
+from services.strategy_host.simulation import Simulation, of_file
 from tests.e2e.desk import CHECKOUT, Desk, prepare, running
 
 PERPETUAL = "deribit.BTC-PERPETUAL"
@@ -162,3 +165,23 @@ def test_bad_arguments_are_one_sentence(recorded: Desk, tmp_path: Path) -> None:
         result = recorded.cli(*arguments)
         assert result.code == code, result
         assert word in result.err and len(result.err.strip().splitlines()) == 1
+
+
+def test_a_strategy_sends_the_same_orders_twice_on_a_recording(recorded: Desk) -> None:
+    config = configuration.load(recorded.config_path)
+    strategy = StrategyConfig(
+        "quoter",
+        "quoter.py",
+        "deribit",
+        parameters={"instrument": PERPETUAL, "half_spread_bps": 0.3},
+    )
+    runs = []
+    for _ in range(2):
+        loaded = of_file(strategy, CHECKOUT / "strategies")
+        made = Simulation(config, strategy, loaded, replay=[str(recordings(recorded))])
+        made.start()
+        made.run(2)
+        made.stop()
+        runs.append(made)
+    assert runs[0].summary().placed >= 2
+    assert runs[0].orders_as_bytes() == runs[1].orders_as_bytes()
