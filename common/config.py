@@ -10,13 +10,14 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import dataclass_transform
+from typing import TypeVar, dataclass_transform
 
 import msgspec
 import yaml
 
 from common.errors import ConfigError
 
+T = TypeVar("T")
 STRATEGY_NAME = re.compile(r"[a-z][a-z0-9_-]{0,19}\Z")
 
 
@@ -73,6 +74,23 @@ class LimitsConfig(Config):
     max_open_orders: int | None = 500
     max_orders_per_second: float | None = None
     max_external_orders: int | None = None  # orders from outside; one more halts the desk
+    max_position: dict[str, str] = {}  # as max_quantity: position, open and in doubt, worst side
+    max_underlying_exposure: dict[str, str] = {}  # the same in money, by underlying
+    max_account_exposure: str | None = None
+    max_fills: int | None = None  # of one strategy within fills_within_s: then it is halted
+    fills_within_s: float = 1.0
+    max_same_orders: int | None = None  # same strategy, side, price, quantity in same_within_ms
+    same_within_ms: int = 1000
+    max_age_ms: int | None = None  # of the proof that quotes are right; stale ones refuse as well
+
+
+class RiskConfig(Config):
+    """config/risk.yaml: limits by account, `<venue>.<account>`, in place of those of the desk's
+    file; read again whenever it changes. risk: "strict" refuses orders where a limit is missing.
+    """
+
+    risk: str = "strict"
+    accounts: dict[str, LimitsConfig] = {}
 
 
 class ExposureLimitsConfig(Config):
@@ -97,6 +115,9 @@ class AccountConfig(Config):
     budget_share: float = 0.5  # the engine's share of the non-matching budget
     query_rate_per_second: float = 20.0  # the venue's non-matching budget of this account
     query_burst: float = 100.0
+    journal_durability: str = "always"  # or "group": synced a moment after the order left
+    journal_sync_ms: float = 10.0  # that moment
+    journal_keep_segments: int = 50  # of 64 MB at most
 
 
 class MarketDataConfig(Config):
@@ -151,6 +172,7 @@ class SimulatorConfig(Config):
     starts_at: str = ""  # time of the venue at its start, ISO 8601; "" is the wall clock
     certificate: str = ""  # PEM with chain; with private_key: wss and https
     private_key: str = ""
+    tls: bool = False  # wss and https with a certificate that it makes itself
     replay: list[str] = []  # recordings that are the market instead of a made-up one
     replay_speed: float = 1.0
     control: bool = False  # serve /control/v1 to this machine: faults for tests
@@ -216,6 +238,14 @@ class RecorderConfig(Config):
     max_waiting_rows: int = 500_000  # for a disk that is slow; what comes on top is lost
 
 
+class AlertsConfig(Config):
+    """Where alerts go besides logs and bus. webhook_env: names the environment variable that holds
+    the address, which is a secret; it is sent {"text": ...}."""
+
+    webhook_env: str = ""
+    min_level: str = "WARNING"  # or "ERROR"
+
+
 class DeskConfig(Config):
     desk: str
     venues: dict[str, VenueConfig]
@@ -224,6 +254,8 @@ class DeskConfig(Config):
     simulators: list[SimulatorConfig] = []
     strategies: list[StrategyConfig] = []
     recorder: RecorderConfig | None = None
+    risk_file: str = ""  # relative to this file; its limits replace those of the accounts
+    alerts: AlertsConfig = AlertsConfig()
 
     def venue(self, name: str) -> VenueConfig:
         if name not in self.venues:
@@ -245,6 +277,12 @@ def load(path: str | Path) -> DeskConfig:
         ConfigError: the file is missing or broken; names the file and the key, never a value.
     """
     path = Path(path)
+    config = _read(path, DeskConfig)
+    _check(config, str(path))
+    return config
+
+
+def _read(path: Path, kind: type[T]) -> T:
     try:
         raw = yaml.safe_load(path.read_text())
     except FileNotFoundError:
@@ -256,11 +294,17 @@ def load(path: str | Path) -> DeskConfig:
         where = f"line {mark.line + 1}" if mark else ""
         raise ConfigError(str(path), where, "is not valid YAML") from None
     try:
-        config = msgspec.convert(raw, DeskConfig)
+        return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         problem, _, key = str(error).partition(" - at `$")
         raise ConfigError(str(path), key.strip("`.") or "top level", problem) from None
-    _check(config, str(path))
+
+
+def load_risk(path: Path) -> RiskConfig:
+    """Raises: ConfigError."""
+    config = _read(path, RiskConfig)
+    if config.risk not in ("strict", "lenient"):
+        raise ConfigError(str(path), "risk", "is 'strict' or 'lenient'")
     return config
 
 
@@ -276,6 +320,7 @@ def _check(config: DeskConfig, source: str) -> None:
                 raise ConfigError(source, key, "engine_number must be unique and from 0 to 255")
             if account.on_disconnect not in ("cancel", "leave"):
                 raise ConfigError(source, key, "on_disconnect is 'cancel' or 'leave'")
+            _check_journal(account, source, f"{key}.{account.name}")
             _check_rates(account, source, f"{key}.{account.name}")
             names.add(account.name)
             engines.add(account.engine_number)
@@ -293,6 +338,15 @@ def _check_rates(account: AccountConfig, source: str, key: str) -> None:
             raise ConfigError(source, f"{key}.{name}", "must be above 0")
     if not 0 < account.budget_share <= 1:
         raise ConfigError(source, f"{key}.budget_share", "must be above 0 and at most 1")
+
+
+def _check_journal(account: AccountConfig, source: str, key: str) -> None:
+    if account.journal_durability not in ("always", "group"):
+        raise ConfigError(source, f"{key}.journal_durability", "is 'always' or 'group'")
+    if not 0 < account.journal_sync_ms <= 1000:
+        raise ConfigError(source, f"{key}.journal_sync_ms", "must be above 0 and at most 1000")
+    if account.journal_keep_segments < 2:
+        raise ConfigError(source, f"{key}.journal_keep_segments", "must be at least 2")
 
 
 def _check_strategies(config: DeskConfig, source: str) -> None:

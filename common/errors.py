@@ -6,6 +6,7 @@ CrossdeskError
     BadMessage          a frame on the bus or from a client that is not one of ours
   LocalError            we misused something of ours: a bug
   ConfigError           the configuration cannot be used; names the file and the key; exit 78
+  AlreadyRunning        another process does what this one was started for; exit 75
   BookGap               a book delta is missing; the caller asks for a snapshot
 
 A business "no" (an order refused) is data, not an exception: see messages.RejectReason.
@@ -52,6 +53,10 @@ class ConfigError(CrossdeskError):
     def __init__(self, source: str, key: str, problem: str) -> None:
         self.source, self.key, self.problem = source, key, problem
         super().__init__(f"{source}: {key}: {problem}" if key else f"{source}: {problem}")
+
+
+class AlreadyRunning(CrossdeskError):
+    """Another process does what this one was started for."""
 
 
 class BookGap(CrossdeskError):

@@ -17,12 +17,13 @@ from loguru import logger
 from common import config as configuration
 from common import logs
 from common.config import DeskConfig
-from common.errors import ConfigError
+from common.errors import AlreadyRunning, ConfigError
 from common.rundir import RunDir
 from common.transport.loop import Shell
 
 EXIT_CONFIG = 78
 EXIT_BUG = 70
+EXIT_RUNNING = 75
 PR_SET_PDEATHSIG = 1
 
 
@@ -46,7 +47,8 @@ def main(service: str, build: Callable[[Arguments], Shell]) -> int:
 
     Returns:
         0 after a clean stop; 78 when the configuration cannot be used, with one sentence that
-        names file and key; 70 after an internal error.
+        names file and key; 75 when another process does the same; 70 after an internal error;
+        74 when the disk of its journal cannot be trusted any more.
     """
     try:
         arguments = _read(service)
@@ -56,6 +58,10 @@ def main(service: str, build: Callable[[Arguments], Shell]) -> int:
         print(f"{service}: {logs.redact(str(error))}", file=sys.stderr)
         logger.error("cannot start: {}", error)
         return EXIT_CONFIG
+    except AlreadyRunning as error:
+        print(f"{service}: {error}", file=sys.stderr)
+        logger.error("cannot start: {}", error)
+        return EXIT_RUNNING
     except KeyboardInterrupt:
         return 0
     except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -95,7 +96,10 @@ def _begin_simulated_venues_anew(config: DeskConfig, run_dir: RunDir) -> None:
         for account in config.venues[name].accounts:
             journal = run_dir.state / f"{name}.{account.name}.journal"
             if journal.exists():
-                journal.replace(journal.with_suffix(".journal.previous"))
+                previous = journal.with_suffix(".journal.previous")
+                shutil.rmtree(previous, ignore_errors=True)
+                previous.unlink(missing_ok=True)
+                journal.replace(previous)
 
 
 def _tell_strategies(

@@ -6,18 +6,20 @@ import os
 import random
 
 from common import config
+from common.build import build_id, config_hash
 from common.domain.backoff import Backoff
 from common.errors import ConfigError
-from common.transport import journal, service
+from common.transport import service
 from common.transport.loop import Shell
 from common.venues import load
-from services.trading_engine import records
+from services.trading_engine import records, storage
 from services.trading_engine.core import TradingEngine
 from services.trading_engine.start_counter import StartCounter
 
 
 def build(arguments: service.Arguments) -> Shell:
     venue, account = arguments.venue, arguments.account
+    lock = storage.take_lock(arguments.run_dir, venue, account)
     venue_config = arguments.config.venue(venue)
     account_config = arguments.config.account(venue, account)
     where = str(arguments.config_path)
@@ -26,7 +28,8 @@ def build(arguments: service.Arguments) -> Shell:
         key = f"venues.{venue}.accounts.{account}.credentials"
         raise ConfigError(where, key, "orders need a key of the account")
     state = arguments.run_dir.state
-    journal_path = state / f"{venue}.{account}.journal"
+    directory = storage.journal_directory(arguments.run_dir, venue, account)
+    stored = storage.Storage(directory, account_config, lock)
     cancel = account_config.on_disconnect == "cancel"
     core = TradingEngine(
         venue,
@@ -35,8 +38,11 @@ def build(arguments: service.Arguments) -> Shell:
         load(venue).orders(credentials, cancel_on_disconnect=cancel),
         Backoff(random.Random(os.urandom(8)).random),
         start_counter=StartCounter(state / f"{venue}.{account}.start").next(),
-        journal=records.decode(journal.read(journal_path)),
+        journal=records.each([*stored.loaded.snapshot, *stored.loaded.tail]),
+        build=build_id(),
+        config_hash=config_hash(arguments.config_path),
     )
+    is_grouped = account_config.journal_durability == "group"
     return Shell(
         arguments.process("trading_engine"),
         core,
@@ -44,7 +50,9 @@ def build(arguments: service.Arguments) -> Shell:
         publisher=f"order_events.{venue}.{account}",
         subscribe=[f"md.{venue}"],
         router=f"orders.{venue}.{account}",
-        journal=journal_path,
+        journal=stored.open(),
+        journal_sync_after_s=account_config.journal_sync_ms / 1000 if is_grouped else None,
+        build=build_id(),
         latched=True,
         settle_s=5.0,
     )

@@ -1,0 +1,35 @@
+"""Which build of the desk this is, and a fingerprint of a configuration: for beats and journals."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PACKAGE = "crossdesk"
+
+
+@cache
+def build_id() -> str:
+    """As git names the checkout, else the version of the package."""
+    if (CHECKOUT / ".git").exists():
+        command = ["git", "describe", "--always", "--dirty", "--tags"]
+        try:
+            done = subprocess.run(
+                command, cwd=CHECKOUT, capture_output=True, text=True, timeout=5, check=True
+            )
+            return done.stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            pass  # no git here, or no repository of its own: the version tells
+    try:
+        return metadata.version(PACKAGE)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def config_hash(path: Path) -> str:
+    """Changes with every change of the file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
