@@ -14,6 +14,7 @@ from math import isfinite
 import msgspec
 
 from common.config import LimitsConfig
+from common.domain.exposure import Holding, total
 from common.domain.instrument import Instrument, exact
 from common.errors import ConfigError
 from common.messages import (
@@ -30,6 +31,8 @@ from common.messages import (
 
 R = RejectReason
 ZERO = Decimal(0)
+NS_PER_S = 1_000_000_000
+COUNTS = ("max_fills", "fills_within_s", "max_same_orders", "same_within_ms", "max_age_ms")
 LARGEST = Decimal("1e15")  # of a price or quantity; beyond it exact arithmetic would give out
 TRIGGERED_LIMIT = frozenset({OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
 TRIGGERED_MARKET = frozenset({OrderType.STOP, OrderType.TAKE_PROFIT})
@@ -55,9 +58,23 @@ class Limits(msgspec.Struct, frozen=True):
     option_collar_percent: Decimal | None = None
     max_open_orders: int | None = None
     max_orders_per_second: float | None = None
+    max_external_orders: int | None = None
+    max_position: dict[str, Decimal] = {}
+    max_underlying_exposure: dict[str, Decimal] = {}
+    max_account_exposure: Decimal | None = None
+    max_fills: int | None = None
+    fills_within_ns: int = NS_PER_S
+    max_same_orders: int | None = None
+    same_within_ns: int = NS_PER_S
+    max_age_ms: int | None = None
+    strict: bool = False  # a limit that is missing refuses
+
+    @property
+    def values_exposure(self) -> bool:
+        return bool(self.max_underlying_exposure) or self.max_account_exposure is not None
 
     @classmethod
-    def of(cls, config: LimitsConfig, where: str = "limits") -> Limits:
+    def of(cls, config: LimitsConfig, where: str = "limits", strict: bool = False) -> Limits:
         """Raises: ConfigError if a number cannot be read."""
 
         def number(key: str, text: str | float | None) -> Decimal | None:
@@ -71,28 +88,44 @@ class Limits(msgspec.Struct, frozen=True):
                 raise ConfigError(where, key, "must be a number above 0")
             return value
 
-        quantities = {
-            key: number(f"max_quantity.{key}", text) or ZERO
-            for key, text in config.max_quantity.items()
-        }
+        def numbers(name: str) -> dict[str, Decimal]:
+            texts: dict[str, str] = getattr(config, name)
+            return {key: number(f"{name}.{key}", text) or ZERO for key, text in texts.items()}
+
+        for name in COUNTS:
+            count = getattr(config, name)
+            if count is not None and not count > 0:
+                raise ConfigError(where, name, "must be a number above 0")
         return cls(
-            max_quantity=quantities,
+            max_quantity=numbers("max_quantity"),
+            max_position=numbers("max_position"),
+            max_underlying_exposure=numbers("max_underlying_exposure"),
+            max_account_exposure=number("max_account_exposure", config.max_account_exposure),
+            max_fills=config.max_fills,
+            fills_within_ns=int(config.fills_within_s * NS_PER_S),
+            max_same_orders=config.max_same_orders,
+            same_within_ns=config.same_within_ms * 1_000_000,
+            max_age_ms=config.max_age_ms,
+            strict=strict,
             max_notional=number("max_notional", config.max_notional),
             collar_percent=number("price_collar_percent", config.price_collar_percent),
             option_collar_percent=number("option_collar_percent", config.option_collar_percent),
             max_open_orders=config.max_open_orders,
             max_orders_per_second=config.max_orders_per_second,
+            max_external_orders=config.max_external_orders,
         )
 
 
 class Market(msgspec.Struct, frozen=True):
-    """Prices known now; None where unknown or stale."""
+    """Prices known now; None where unknown or stale. age_ms: since it was last proved that quotes
+    are right; None without a quote."""
 
     bid: float | None = None
     ask: float | None = None
     mark: float | None = None
     last: float | None = None
     index: float | None = None
+    age_ms: float | None = None
 
     def known(self, name: str) -> Decimal | None:
         value = getattr(self, name)
@@ -114,6 +147,11 @@ class State(msgspec.Struct, frozen=True):
     orders_last_second: int = 0
     position: Decimal = ZERO
     open_same_side: Decimal = ZERO  # what open orders of this side may still fill
+    mode_text: str = ""  # what set the mode
+    mode_code: RejectReason = RejectReason.MODE
+    same_orders: int = 0  # sent a moment ago
+    holding: Holding | None = None  # of this instrument, without this order
+    others: list[Holding] = []  # of the other instruments, where limits are in money
 
 
 def check(
@@ -141,12 +179,13 @@ def _check_mode(
     order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
 ) -> Refusal | None:
     if state.mode is TradingMode.HALTED:
-        return Refusal(R.MODE, "", "trading is HALTED: only cancels are taken")
+        text = f"{state.mode_text or 'trading is HALTED'}: only cancels are taken"
+        return Refusal(state.mode_code, "", text)
     if state.mode is TradingMode.REDUCING:
         closes = state.position * order.side.sign < 0
         if not closes or order.quantity + state.open_same_side > abs(state.position):
             text = f"trading is REDUCING and this could open or flip (position {state.position})"
-            return Refusal(R.MODE, "side", text)
+            return Refusal(state.mode_code, "side", text)
     return None
 
 
@@ -260,18 +299,118 @@ def _check_flags(
 # --- configured limits -----------------------------------------------------------------------
 
 
+def _limit_of(limits: dict[str, Decimal], instrument: Instrument) -> tuple[str, Decimal | None]:
+    """The limit of an instrument: by its name, its symbol or its kind."""
+    rules = instrument.definition
+    for key in (rules.instrument, rules.symbol, rules.kind.value):
+        if key in limits:
+            return key, limits[key]
+    return "", None
+
+
+def _check_limits_exist(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    if not limits.strict:
+        return None
+    rules = instrument.definition
+    is_option = rules.kind is InstrumentKind.OPTION
+    given = {
+        "max_quantity": _limit_of(limits.max_quantity, instrument)[1],
+        "max_position": _limit_of(limits.max_position, instrument)[1],
+        "max_underlying_exposure": limits.max_underlying_exposure.get(rules.underlying),
+        "max_account_exposure": limits.max_account_exposure,
+        "max_notional": limits.max_notional,
+        "price_collar_percent": (
+            limits.option_collar_percent if is_option else limits.collar_percent
+        ),
+        "max_open_orders": limits.max_open_orders,
+        "max_orders_per_second": limits.max_orders_per_second,
+        "max_fills": limits.max_fills,
+        "max_same_orders": limits.max_same_orders,
+        "max_age_ms": limits.max_age_ms,
+        "max_external_orders": limits.max_external_orders,
+    }
+    missing = [name for name, value in given.items() if value is None]
+    if not missing:
+        return None
+    text = f"no {', '.join(missing)} is set for {rules.instrument}, and a missing limit refuses"
+    return Refusal(R.NO_LIMIT, "instrument", text)
+
+
+def _check_data(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    market = state.market
+    bid, ask = market.known("bid"), market.known("ask")
+    if bid is not None and ask is not None and bid > ask:
+        text = f"the book is crossed: {bid} is bid and {ask} is asked"
+        return Refusal(R.STALE_DATA, "instrument", text)
+    if limits.max_age_ms is None:
+        return None
+    if market.age_ms is None:
+        return Refusal(R.STALE_DATA, "instrument", "there is no quote, or it is stale")
+    if market.age_ms > limits.max_age_ms:
+        text = f"the quote is {market.age_ms:.0f} ms old, the limit is {limits.max_age_ms} ms"
+        return Refusal(R.STALE_DATA, "instrument", text)
+    return None
+
+
+def _check_same(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    limit = limits.max_same_orders
+    if limit is None or state.same_orders < limit:
+        return None
+    text = (
+        f"{state.same_orders} orders with this side, price and quantity were sent in the last"
+        f" {limits.same_within_ns // 1_000_000} ms, the limit is {limit}"
+    )
+    return Refusal(R.DUPLICATE_ORDER, "", text)
+
+
+def _check_exposure(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    before = state.holding or Holding(instrument)
+    after = before.with_order(order.side, order.quantity)
+    if after.worst <= before.worst:
+        return None  # whatever the limits, it brings nothing new
+    key, limit = _limit_of(limits.max_position, instrument)
+    if limit is not None and after.worst > limit:
+        text = f"a position of {after.worst} could come of it, the limit is {limit} for {key}"
+        return Refusal(R.EXPOSURE, "quantity", text)
+    return _check_exposure_value(limits, state, after)
+
+
+def _check_exposure_value(limits: Limits, state: State, after: Holding) -> Refusal | None:
+    underlying = after.instrument.definition.underlying
+    near = [h for h in state.others if h.instrument.definition.underlying == underlying]
+    parts = (
+        (underlying, limits.max_underlying_exposure.get(underlying), near),
+        ("the account", limits.max_account_exposure, state.others),
+    )
+    for name, limit, others in parts:
+        if limit is None:
+            continue
+        value = total([after, *others])
+        if value is None:
+            text = f"no price to value the exposure to {name} with"
+            return Refusal(R.NO_MARKET_DATA, "instrument", text)
+        if value > limit:
+            text = f"an exposure to {name} of {value:.2f} could come of it, the limit is {limit}"
+            return Refusal(R.EXPOSURE, "quantity", text)
+    return None
+
+
 def _check_max_quantity(
     order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
 ) -> Refusal | None:
-    rules = instrument.definition
-    for key in (rules.instrument, rules.symbol, rules.kind.value):
-        limit = limits.max_quantity.get(key)
-        if limit is not None:
-            if order.quantity <= limit:
-                return None
-            text = f"quantity {order.quantity} is above the limit of {limit} for {key}"
-            return Refusal(R.MAX_QUANTITY, "quantity", text)
-    return None
+    key, limit = _limit_of(limits.max_quantity, instrument)
+    if limit is None or order.quantity <= limit:
+        return None
+    text = f"quantity {order.quantity} is above the limit of {limit} for {key}"
+    return Refusal(R.MAX_QUANTITY, "quantity", text)
 
 
 def _check_notional(
@@ -378,9 +517,13 @@ RULES: tuple[Rule, ...] = (
     _check_display,
     _check_flags,
     _check_mode,
+    _check_limits_exist,
+    _check_data,
     _check_max_quantity,
     _check_notional,
     _check_collar,
     _check_rate,
+    _check_same,
+    _check_exposure,
 )
 """In this order; the first refusal is the answer."""

@@ -88,7 +88,7 @@ class TradingEngine:
             case c.VenueFrame():
                 self._on_frame(event, now_ns)
             case c.BusMessage():
-                self._state.market.on_message(event.message)
+                self._state.market.on_message(event.message, now_ns)
                 self._placing.retry(now_ns)
             case c.CommandReceived():
                 self._desk.receive(event, now_ns)

@@ -192,6 +192,7 @@ class Desk:
             return
         scope = scope_of(command.venue, command.owner)
         state.modes.set(scope, command.mode, command.reason)
+        state.repeats.forget_fills(command.owner)
         state.out.record(ModeRecord(command.mode, command.reason, request.sender, scope))
         text = f"trading mode is {command.mode.value}"
         state.out.alert("WARNING", text, scope=scope, reason=command.reason[:200])

@@ -9,6 +9,7 @@ from common import messages as m
 from common.domain.instrument import Instrument
 from common.domain.risk import Market
 
+NS_PER_MS = 1_000_000
 WAIT_NS = 500_000_000  # for the first prices of an instrument
 
 
@@ -18,6 +19,7 @@ class _Watch(msgspec.Struct):
     since_ns: int
     quote: m.Quote | None = None
     ticker: m.Ticker | None = None
+    quoted_ns: int = 0
 
     @property
     def is_complete(self) -> bool:
@@ -32,12 +34,14 @@ class MarketView:
         self._venue = venue
         self._watches: dict[str, _Watch] = {}
         self._instruments: dict[str, Instrument] = {}
+        self._beaten_ns = 0  # when market_data last said that it is well
         self._names: dict[str, str] = {}  # symbol -> instrument
 
     def start(self) -> list[c.CoreCommand]:
         return [
             c.Subscribe(f"instruments.{self._venue}"),
             c.Subscribe(f"instrument.{self._venue}."),
+            c.Subscribe("health."),
         ]
 
     @property
@@ -55,13 +59,15 @@ class MarketView:
         known = self._instruments.get(name)
         return known.definition.symbol if known else name.removeprefix(f"{self._venue}.")
 
-    def prices(self, name: str) -> Market:
+    def prices(self, name: str, now_ns: int) -> Market:
         watch = self._watches.get(name)
         if watch is None:
             return Market()
         quote, ticker = watch.quote, watch.ticker
         usable = quote is not None and not quote.stale
+        proved_ns = max(watch.quoted_ns, self._beaten_ns)
         return Market(
+            age_ms=(now_ns - proved_ns) / NS_PER_MS if usable else None,
             bid=quote.bid_price if quote is not None and usable else None,
             ask=quote.ask_price if quote is not None and usable else None,
             mark=ticker.mark_price if ticker else None,
@@ -81,7 +87,7 @@ class MarketView:
         watch = self._watches[name]
         return 0 if watch.is_complete else watch.since_ns + WAIT_NS
 
-    def on_message(self, message: m.Event) -> None:
+    def on_message(self, message: m.Event, now_ns: int) -> None:
         match message:
             case m.InstrumentList():
                 for definition in message.instruments:
@@ -92,7 +98,10 @@ class MarketView:
                 self._set_status(message)
             case m.Quote():
                 if message.instrument in self._watches:
-                    self._watches[message.instrument].quote = message
+                    watch = self._watches[message.instrument]
+                    watch.quote, watch.quoted_ns = message, now_ns
+            case m.Health() if message.state == "ready":
+                self._beaten_ns = now_ns  # its quotes are what the venue last said
             case m.Ticker():
                 if message.instrument in self._watches:
                     self._watches[message.instrument].ticker = message

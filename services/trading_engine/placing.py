@@ -8,6 +8,7 @@ from collections.abc import Callable
 from common import messages as m
 from common.codec import NAME
 from common.domain import risk
+from common.domain.exposure import Holding
 from common.domain.order import Facts, Order
 from common.messages import OrderStatus as S
 from common.messages import OrderTrigger as E
@@ -65,12 +66,14 @@ class Placing:
             return True
         if self._must_wait_for_prices(command.instrument, now_ns):
             return False
-        refusal = risk.check(command, self._state.limits, self._known(command, "", now_ns))
+        known = self._known(command, "", command.owner, now_ns)
+        refusal = risk.check(command, self._state.limits, known)
         if refusal is not None:
             self._refuse(item, refusal.reason, refusal.field, refusal.text)
             return True
         if not self._take_budget(item, now_ns):
             return item.result is not None
+        self._state.repeats.on_sent(command, now_ns)
         order = self._new_order(command, item, now_ns)
         self._answers.expect(item, order, now_ns)
         self._calls.place(order, item, command.reprice, now_ns)
@@ -106,23 +109,53 @@ class Placing:
             self._state.out.add(command)
         return now_ns < market.wait_until_ns(instrument)
 
-    def _known(self, command: m.PlaceOrder, without: str, now_ns: int) -> risk.State:
+    def _known(self, command: m.PlaceOrder, without: str, owner: str, now_ns: int) -> risk.State:
         state, instrument = self._state, command.instrument
         while self._sent_at and self._sent_at[0] <= now_ns - NS_PER_S:
             self._sent_at.popleft()
+        setting, limits = state.modes.of(owner), state.limits
+        same_since_ns = now_ns - limits.same_within_ns
         return risk.State(
             instrument=state.market.instrument(instrument),
-            market=state.market.prices(instrument),
-            mode=state.mode,
+            market=state.market.prices(instrument, now_ns),
+            mode=setting.mode,
             open_orders=len(state.store.open),
             orders_last_second=len(self._sent_at),
             position=state.store.positions.get(instrument, risk.ZERO),
-            open_same_side=(
-                state.store.open_quantity(instrument, command.side, without)
-                if state.mode is m.TradingMode.REDUCING
-                else risk.ZERO
-            ),
+            open_same_side=state.store.open_quantity(instrument, command.side, without),
+            mode_text=setting.text,
+            mode_code=setting.code,
+            same_orders=state.repeats.same_orders(command, same_since_ns),
+            holding=self._holding(instrument, without),
+            others=self._others(instrument, now_ns) if limits.values_exposure else [],
         )
+
+    def _holding(self, name: str, without: str = "") -> Holding | None:
+        state = self._state
+        instrument = state.market.instrument(name)
+        if instrument is None:
+            return None
+        market = state.market.prices(name, 0)
+        return Holding(
+            instrument,
+            state.store.positions.get(name, risk.ZERO),
+            state.store.open_quantity(name, m.Side.BUY, without),
+            state.store.open_quantity(name, m.Side.SELL, without),
+            market.known("mark") or market.mid,
+            market.known("index"),
+        )
+
+    def _others(self, instrument: str, now_ns: int) -> list[Holding]:
+        """What else is held or ordered; its prices are followed from now on."""
+        state = self._state
+        found = []
+        for name in state.store.held_instruments() - {instrument}:
+            for command in state.market.watch(name, now_ns):
+                state.out.add(command)
+            holding = self._holding(name)
+            if holding is not None:
+                found.append(holding)
+        return found
 
     def _take_budget(self, item: Item, now_ns: int) -> bool:
         """False: it has to wait its turn, or (with a result) it would wait too long."""
@@ -188,10 +221,10 @@ class Placing:
             return True
         if self._must_wait_for_prices(order.state.instrument, now_ns):
             return False
-        known = self._known(_as_place(order.state, command), order.state.client_order_id, now_ns)
-        refusal = risk.check(
-            _as_place(order.state, command), self._state.limits, known, is_new=False
-        )
+        wanted_order = _as_place(order.state, command)
+        name, owner = order.state.client_order_id, order.state.owner
+        known = self._known(wanted_order, name, owner, now_ns)
+        refusal = risk.check(wanted_order, self._state.limits, known, is_new=False)
         if refusal is not None:
             self._refuse(item, refusal.reason, refusal.field, refusal.text, order)
             return True

@@ -10,14 +10,15 @@ from common import core as c
 from common import messages as m
 from common.codec import owner_topic
 from common.config import AccountConfig
-from common.domain.modes import Modes
+from common.domain.modes import Modes, strategy_scope
 from common.domain.order import Order
 from common.domain.risk import Limits
 from services.trading_engine.ids import ClientOrderIds
 from services.trading_engine.market import MarketView
 from services.trading_engine.outbox import Outbox
 from services.trading_engine.pacing import Pacer
-from services.trading_engine.records import Entry, ReportRecord
+from services.trading_engine.records import Entry, ModeRecord, ReportRecord
+from services.trading_engine.repeats import Repeats
 from services.trading_engine.store import OrderStore
 
 
@@ -57,6 +58,7 @@ class EngineState:
         self._questions: deque[bytes] = deque()  # waiting for the query budget
         self.out = Outbox()
         self.modes = Modes(venue)
+        self.repeats = Repeats()
         self.external_orders = 0  # seen since the start
         self.trip = ""  # why the engine has to halt the desk
         self.link = f"orders.{venue}.{config.name}"
@@ -115,7 +117,22 @@ class EngineState:
         )
 
     def publish_fill(self, fill: m.Fill) -> None:
+        self._count_fill(fill)
         topic = owner_topic("fill", self.venue, self.account, fill.owner)
         self.out.add(
             c.Publish(topic, fill, venue_time_ns=fill.filled_ns, received_ns=self.received_ns)
         )
+
+    def _count_fill(self, fill: m.Fill) -> None:
+        """Too many fills in quick succession halt their strategy until a person enables it."""
+        limit, owner = self.limits.max_fills, fill.owner
+        if limit is None or not owner:
+            return
+        count = self.repeats.on_fill(owner, fill.filled_ns, self.limits.fills_within_ns)
+        if count <= limit or self.modes.of(owner).mode is m.TradingMode.HALTED:
+            return
+        scope, code = strategy_scope(owner), m.RejectReason.REPEATED_EXECUTION
+        reason = f"{count} fills in {self.limits.fills_within_ns / 1e9:g} s, the limit is {limit}"
+        self.modes.set(scope, m.TradingMode.HALTED, reason, code)
+        self.out.record(ModeRecord(m.TradingMode.HALTED, reason, "", scope, code))
+        self.out.alert("ERROR", "a strategy is halted: repeated execution", scope=scope, why=reason)

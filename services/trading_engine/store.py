@@ -29,6 +29,8 @@ class OrderStore:
         self._exec_ids: OrderedDict[str, None] = OrderedDict()
         self._fills_dropped = False
         self.positions: dict[str, Decimal] = {}
+        self._working: dict[tuple[str, m.Side], Decimal] = {}
+        self._counted: dict[str, tuple[tuple[str, m.Side], Decimal]] = {}
 
     # --- orders -------------------------------------------------------------------------------
 
@@ -44,6 +46,7 @@ class OrderStore:
         client_order_id = order.state.client_order_id
         for venue_order_id in order.venue_order_ids:
             self._by_venue_id[venue_order_id] = client_order_id
+        self._count(order)
         if not order.is_final:
             self._closed.pop(client_order_id, None)
             self.open[client_order_id] = order
@@ -65,18 +68,31 @@ class OrderStore:
         return found + [order.state for order in self._matching(self.open, owner)]
 
     def open_quantity(self, instrument: str, side: m.Side, without: str = "") -> Decimal:
-        """What open orders of this side may still fill."""
-        states = (order.state for order in self.open.values())
-        return sum(
-            (
-                state.leaves_quantity
-                for state in states
-                if state.instrument == instrument
-                and state.side is side
-                and state.client_order_id != without
-            ),
-            ZERO,
-        )
+        """What open orders of this side may still fill, in doubt or on their way in full."""
+        working = self._working.get((instrument, side), ZERO)
+        counted = self._counted.get(without)
+        if counted is not None and counted[0] == (instrument, side):
+            working -= counted[1]
+        return working
+
+    def held_instruments(self) -> set[str]:
+        """Those with a position or open orders."""
+        ordered = {instrument for (instrument, _), quantity in self._working.items() if quantity}
+        return ordered | {name for name, quantity in self.positions.items() if quantity}
+
+    def _count(self, order: Order) -> None:
+        """Keep the sums of open_quantity: take out what this order was counted with, put it in
+        as it stands; a modify under way counts with the larger quantity."""
+        state = order.state
+        key = state.instrument, state.side
+        before = self._counted.pop(state.client_order_id, None)
+        if before is not None:
+            self._working[before[0]] -= before[1]
+        if not order.is_final:
+            wanted = order.wanted.quantity if order.wanted is not None else None
+            leaves = max(state.leaves_quantity, (wanted or ZERO) - state.cum_quantity)
+            self._counted[state.client_order_id] = key, leaves
+            self._working[key] = self._working.get(key, ZERO) + leaves
 
     @staticmethod
     def _matching(orders: dict[str, Order], owner: str | None) -> Iterator[Order]:
