@@ -84,10 +84,14 @@ class Subscriber:
         self._socket.setsockopt(zmq.SUBSCRIBE, codec.subscription(topic))
 
     def unsubscribe(self, topic: str) -> None:
-        group = self._prefixes if topic.endswith(".") else self._exact
+        is_prefix = topic.endswith(".")
+        group = self._prefixes if is_prefix else self._exact
         if topic in group:
             group.discard(topic)
-            self._topics.pop(topic, None)
+            names = list(self._topics) if is_prefix else [topic]
+            for name in names:
+                if not self._follows(name):
+                    self._topics.pop(name, None)
             self._socket.setsockopt(zmq.UNSUBSCRIBE, codec.subscription(topic))
 
     def close(self) -> None:

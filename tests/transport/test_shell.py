@@ -199,6 +199,19 @@ def test_a_lost_last_message_is_noticed_from_the_beat(run, run_dir: RunDir) -> N
     wait_for(lambda: reader.of(c.TopicLost))
 
 
+def test_topics_of_a_prefix_that_is_left_are_forgotten(run, run_dir: RunDir) -> None:
+    publisher = run(Shell("a", Scripted(silent), run_dir, publisher="md.a"))
+    reader = Scripted(silent)
+    joiner = run(Shell("b", reader, run_dir, publisher="md.b", subscribe=["md.a"]))
+    joiner.do(c.Subscribe("quote.deribit."), c.Subscribe("quote.deribit.X"))
+    wait_for(lambda: publisher.shell.core.of(c.Subscribed))
+    quote = m.Quote("deribit.X", 1.0, 1.0, 2.0, 1.0)
+    publisher.do(c.Publish("quote.deribit.X", quote), c.Publish("quote.deribit.Y", quote))
+    wait_for(lambda: len(reader.of(c.BusMessage)) == 2)
+    joiner.do(c.Unsubscribe("quote.deribit."))
+    wait_for(lambda: set(joiner.shell._subscriber._topics) == {"quote.deribit.X"})
+
+
 def test_a_request_is_answered_once_and_a_dead_target_is_told(run, run_dir: RunDir) -> None:
     def answer(event: c.Event) -> list[object]:
         if isinstance(event, c.CommandReceived):
