@@ -387,7 +387,7 @@ class Strategy(Generic[P]):
     def cancel_timer(self, name: str) -> None:
         self._desk.cancel_timer(name)
 
-    def log(self, text: str, *, level: str = "INFO", **fields: object) -> None:
+    def log(self, text: str, /, *, level: str = "INFO", **fields: object) -> None:
         """A line in the strategy's log. level: DEBUG, INFO, WARNING or ERROR."""
         self._desk.log(level, text, {key: str(value) for key, value in fields.items()})
 
