@@ -11,6 +11,7 @@ import ipaddress
 import itertools
 import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -21,6 +22,7 @@ from common.errors import ConfigError
 from common.transport.clock import now_ns
 from common.transport.loop import Shell
 from common.venues.serving import CloseConnection, HttpAnswer, HttpRequest, SendFrame
+from services.venue_simulator import certificates
 from services.venue_simulator.core import (
     ConnectionClosed,
     ControlAsked,
@@ -50,8 +52,12 @@ class Connection:
 class Server:
     """Serves a core's venue; extends its Shell with the commands that need sockets."""
 
-    def __init__(self, shell: Shell, core: VenueSimulator, config: SimulatorConfig) -> None:
+    def __init__(
+        self, shell: Shell, core: VenueSimulator, config: SimulatorConfig, state: Path
+    ) -> None:
+        """state: the directory of what outlives the process."""
         self._shell, self._core, self._config = shell, core, config
+        self._certificates = state / f"tls.{config.venue}"
         self._connections: dict[int, Connection] = {}
         self._answers: dict[int, asyncio.Future[HttpAnswer]] = {}
         self._numbers = itertools.count(1)
@@ -77,7 +83,8 @@ class Server:
         await self._runner.setup()
         host, port = self._config.host, self._config.port
         try:
-            site = web.TCPSite(self._runner, host, port, ssl_context=_tls(self._config))
+            context = _tls(self._config, self._certificates)
+            site = web.TCPSite(self._runner, host, port, ssl_context=context)
             await site.start()
         except OSError as error:
             key = f"simulators.{self._config.venue}.port"
@@ -261,12 +268,17 @@ def _frame(payload: bytes) -> bytes:
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
 
 
-def _tls(config: SimulatorConfig) -> ssl.SSLContext | None:
-    if not config.certificate:
+def _tls(config: SimulatorConfig, made: Path) -> ssl.SSLContext | None:
+    """made: the directory of the certificates that are made here."""
+    certificate, key = config.certificate, config.private_key
+    if not certificate and not config.tls:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        context.load_cert_chain(config.certificate, config.private_key or None)
+        if not certificate:
+            certificate, key = map(str, certificates.provide(made, config.host, now_ns()))
+            logger.info("made or found certificates", authority=str(made / certificates.AUTHORITY))
+        context.load_cert_chain(certificate, key or None)
     except (OSError, ssl.SSLError):
         key = f"simulators.{config.venue}.certificate"
         raise ConfigError("config", key, "certificate or key cannot be read") from None
