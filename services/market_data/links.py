@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
+from itertools import count
 
 from common.core import CoreCommand, LinkClose, LinkOpen, LinkSend, WakeAt
 from common.domain.backoff import Backoff
@@ -136,7 +137,6 @@ class Links:
         self._chance = chance
         self._links: dict[str, Link] = {}
         self._carriers: dict[Stream, Link] = {}
-        self._made = 0
         self._last_look_ns = 0
         self._hold_ns = 0  # after a refused call: nothing is asked of the venue before
         feed = self.add().feed
@@ -151,9 +151,9 @@ class Links:
         return self._links.get(name)
 
     def add(self) -> Link:
-        name = f"{self._venue}.public.{self._made}"
+        names = (f"{self._venue}.public.{number}" for number in count())
+        name = next(name for name in names if name not in self._links)
         link = Link(name, self._make_feed(), Backoff(self._chance), is_new=bool(self._links))
-        self._made += 1
         self._links[link.name] = link
         return link
 
