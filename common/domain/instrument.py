@@ -11,8 +11,6 @@ from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
 
 from common.messages import ContractType, InstrumentDefinition, InstrumentKind, Side
 
-ONE = Decimal(1)
-
 
 def exact(value: float) -> Decimal:
     """The decimal a float was printed as: the border from market data to money."""

@@ -17,7 +17,6 @@ from services.cli.settings import CliError, Settings
 ACCEPTED, REFUSED, USAGE, IN_DOUBT = 0, 1, 2, 3
 CALL_TIMEOUT_S = 10.0
 BAD_REQUEST_STATUS = 400
-UNAUTHORIZED = 401
 
 
 class Refused(CliError):
