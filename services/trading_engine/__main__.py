@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 
@@ -30,6 +31,7 @@ def build(arguments: service.Arguments) -> Shell:
     state = arguments.run_dir.state
     directory = storage.journal_directory(arguments.run_dir, venue, account)
     stored = storage.Storage(directory, account_config, lock)
+    gc.disable()  # there is nothing to collect while the journal is read
     cancel = account_config.on_disconnect == "cancel"
     core = TradingEngine(
         venue,
@@ -42,6 +44,8 @@ def build(arguments: service.Arguments) -> Shell:
         build=build_id(),
         config_hash=config_hash(arguments.config_path),
     )
+    gc.enable()
+    gc.freeze()
     is_grouped = account_config.journal_durability == "group"
     return Shell(
         arguments.process("trading_engine"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -165,9 +166,13 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     records: list[Record]
 
 
+# A journal repeats its numbers: half of the time to read one goes into making them.
+_exact = lru_cache(maxsize=65_536)(m.Exact)
+
+
 def _decode_exact(kind: type, value: Any) -> Any:
     if kind is m.Exact:
-        return m.Exact(value)
+        return _exact(value)
     raise NotImplementedError(f"no decoder for {kind}")
 
 
