@@ -257,3 +257,6 @@ def test_a_link_with_nothing_left_to_carry_is_closed():
     assert LinkClose("x.public.1", "nothing left to carry") in commands
     rig.feed(LinkDown("x.public.1", "closed"))
     assert not any(isinstance(c, LinkOpen) for c in rig.later(2 * S))
+    for name in names[1:]:
+        rig.read(f"book.{name}")
+    assert LinkOpen("x.public.1", URL) in rig.later(250 * MS)
