@@ -31,4 +31,5 @@ class Venue(msgspec.Struct, frozen=True):
     account: Callable[..., Any]
     reference: Callable[..., Any]
     simulator: Callable[..., Any]
+    emergency: Callable[..., Any]  # (http_url, credentials) -> emergency.Emergency
     recorded_feed: Callable[..., Any] | None = None  # reads frames that somebody recorded

@@ -23,6 +23,7 @@ from services.cli.settings import CHECKOUT, CliError
 TEMPLATE = CHECKOUT / "deploy" / "supervisord.conf.template"
 PROGRAM_MARK = ";; program\n"
 STOP_TIMEOUT_S = 40.0
+WATCHDOG = Process("watchdog", "watchdog", "health.watchdog")
 NOT_THERE = (FileNotFoundError, ConnectionRefusedError, ConnectionResetError, BrokenPipeError)
 
 
@@ -47,7 +48,9 @@ class Supervisor:
             "logs": _escape(str(self.run_dir.logs)),
             "checkout": _escape(str(CHECKOUT)),
         }
-        sections = [Template(head).substitute(common)]
+        watchdog = _command(WATCHDOG, config_path, self.run_dir.path, log_level)
+        listener = {"watchdog": _escape(shlex.join(watchdog))}
+        sections = [Template(head).substitute(common, **listener)]
         for process in processes:
             command = _command(process, config_path, self.run_dir.path, log_level)
             sections.append(

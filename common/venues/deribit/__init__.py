@@ -40,6 +40,12 @@ def _simulator(*args: Any, **kwargs: Any) -> Any:
     return Simulator(*args, **kwargs)
 
 
+def _emergency(*args: Any, **kwargs: Any) -> Any:
+    from common.venues.deribit.emergency import EmergencyCancels
+
+    return EmergencyCancels(*args, **kwargs)
+
+
 def _recorded_feed(*args: Any, **kwargs: Any) -> Any:
     from common.venues.deribit.recorded import RecordedFeed
 
@@ -54,5 +60,6 @@ VENUE = Venue(
     account=_account,
     reference=_reference,
     simulator=_simulator,
+    emergency=_emergency,
     recorded_feed=_recorded_feed,
 )

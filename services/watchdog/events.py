@@ -1,0 +1,32 @@
+"""What the watchdog sees besides beats, and what it does."""
+
+from __future__ import annotations
+
+from common.core import Data
+
+
+class ProcessChanged(Data):
+    """supervisord's word on a process; state without its prefix: RUNNING, EXITED, STOPPING ..."""
+
+    name: str
+    state: str
+    pid: int = 0
+
+
+class Kill(Data):
+    """SIGKILL; supervisord starts it again."""
+
+    name: str
+    pid: int
+
+
+class GiveUp(Data):
+    """Have supervisord stop a process for good."""
+
+    name: str
+
+
+class Tell(Data):
+    """Send one sentence to the webhook."""
+
+    text: str

@@ -1,0 +1,139 @@
+"""supervisord's event listener protocol on stdin and stdout, signals, and the webhook."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from functools import partial
+from typing import Any
+
+from loguru import logger
+
+from common import logs
+from common.transport.loop import Shell
+from services.cli.supervisor import NOT_THERE, Supervisor
+from services.watchdog.events import GiveUp, Kill, ProcessChanged, Tell
+
+STDIN, STDOUT = 0, 1
+READ_BYTES = 65536
+PREFIX = "PROCESS_STATE_"
+WEBHOOK_TIMEOUT_S = 5.0
+MAX_BUFFER = 1 << 20
+WAKES, WAKE_S = 3, 0.05
+
+
+class Listener:
+    """Feeds a shell's core with process states, and carries out what it decides."""
+
+    def __init__(self, shell: Shell, supervisor: Supervisor, webhook: str) -> None:
+        self._shell = shell
+        self._supervisor = supervisor
+        self._webhook = webhook
+        self._buffer = b""
+        shell.extend(Kill, self._kill)
+        shell.extend(GiveUp, self._give_up)
+        shell.extend(Tell, self._tell)
+        shell.on_start(self._start)
+
+    async def _start(self) -> None:
+        """Every process as it is now: what happened before we were there nobody tells again."""
+        self._in_background(self._read_states)
+        os.set_blocking(STDIN, False)
+        self._shell.loop.add_reader(STDIN, self._on_readable)
+        self._say("READY\n")
+
+    def _read_states(self) -> None:
+        for row in self._supervisor.states():
+            changed = ProcessChanged(row["name"], row["statename"], int(row["pid"]))
+            self._shell.loop.call_soon_threadsafe(self._shell.feed, changed)
+
+    # --- supervisord's protocol ---------------------------------------------------------------
+
+    @staticmethod
+    def _say(text: str) -> None:
+        os.write(STDOUT, text.encode())
+
+    def _on_readable(self) -> None:
+        try:
+            data = os.read(STDIN, READ_BYTES)
+        except BlockingIOError:
+            return
+        if not data or len(self._buffer) > MAX_BUFFER:  # supervisord is gone
+            self._shell.loop.remove_reader(STDIN)
+            self._shell.stop()
+            return
+        self._buffer += data
+        while (event := self._next_event()) is not None:
+            self._say("RESULT 2\nOKREADY\n")
+            self._on_event(*event)
+
+    def _next_event(self) -> tuple[str, dict[str, str]] | None:
+        """The name and the body of the first whole event of the buffer."""
+        line, mark, rest = self._buffer.partition(b"\n")
+        if not mark:
+            return None
+        header = _pairs(line.decode("utf-8", "replace"))
+        length = int(header.get("len", "0"))
+        if len(rest) < length:
+            return None
+        self._buffer = rest[length:]
+        return header.get("eventname", ""), _pairs(rest[:length].decode("utf-8", "replace"))
+
+    def _on_event(self, name: str, body: dict[str, str]) -> None:
+        if name.startswith(PREFIX) and "processname" in body:
+            state, pid = name.removeprefix(PREFIX), int(body.get("pid", "0"))
+            self._shell.feed(ProcessChanged(body["processname"], state, pid))
+
+    # --- doing --------------------------------------------------------------------------------
+
+    def _kill(self, command: Kill) -> None:
+        try:
+            os.kill(command.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            logger.info("{} was gone already", command.name)
+        self._in_background(self._wake_supervisord)
+
+    def _wake_supervisord(self) -> None:
+        """It looks after its children once a second, or when somebody calls it."""
+        for _ in range(WAKES):
+            time.sleep(WAKE_S)
+            self._supervisor.states()
+
+    def _give_up(self, command: GiveUp) -> None:
+        self._in_background(partial(self._stop_process, command.name))
+
+    def _stop_process(self, name: str) -> None:
+        import xmlrpc.client
+
+        try:
+            self._supervisor.call("stopProcess", name, False)
+        except (*NOT_THERE, xmlrpc.client.Fault) as error:
+            logger.warning("{} was not stopped: {}", name, error)
+
+    def _tell(self, command: Tell) -> None:
+        if self._webhook:
+            self._in_background(partial(self._post, command.text))
+
+    def _post(self, text: str) -> None:
+        import requests
+
+        try:
+            answer = requests.post(
+                self._webhook, json={"text": logs.redact(text)}, timeout=WEBHOOK_TIMEOUT_S
+            )
+            if answer.status_code >= 300:
+                logger.warning("the webhook answered {}", answer.status_code)
+        except requests.RequestException as error:
+            logger.warning("the webhook cannot be reached: {}", type(error).__name__)
+
+    @staticmethod
+    def _in_background(work: Any) -> None:
+        threading.Thread(target=work, daemon=True).start()
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """ "a:1 b:2" as supervisord writes it."""
+    words = (word.partition(":") for word in text.split())
+    return {key: value for key, _, value in words}
