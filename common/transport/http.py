@@ -61,7 +61,7 @@ class HttpClient:
                 stream=True,
             ) as response:
                 body = _read(response, deadline)
-        except (requests.RequestException, PeerError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, an answer is owed
             return HttpFailed(call.call_id, f"{type(error).__name__}: {str(error)[:200]}")
         return HttpReply(call.call_id, response.status_code, body, now_ns())
 

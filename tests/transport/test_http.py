@@ -11,7 +11,7 @@ from common.transport import http
 from common.transport.http import HttpClient
 
 
-async def call_all(*paths: str, timeout_s: float = 10.0) -> dict[str, c.Event]:
+async def call_all(*paths: str, timeout_s: float = 10.0, extra: str = "") -> dict[str, c.Event]:
     async def answer(request: web.Request) -> web.Response:
         assert request.headers["Authorization"] == "a header"
         return web.Response(status=400, text=request.path_qs + (await request.text()))
@@ -52,7 +52,7 @@ async def call_all(*paths: str, timeout_s: float = 10.0) -> dict[str, c.Event]:
                 path,
                 "POST" if "?" in path else "GET",
                 base + path,
-                {"Authorization": "a header"},
+                {"Authorization": "a header", "X-Extra": extra},
                 b"body" if "?" in path else b"",
                 timeout_s,
             )
@@ -83,3 +83,8 @@ def test_an_answer_that_is_too_big_is_not_read_to_its_end(monkeypatch: pytest.Mo
 def test_an_answer_that_does_not_end_is_given_up_in_time() -> None:
     failed = asyncio.run(call_all("/flood", timeout_s=0.05))["/flood"]
     assert isinstance(failed, c.HttpFailed) and "does not end" in failed.error
+
+
+def test_a_call_that_cannot_even_be_made_is_a_failure_too() -> None:
+    failed = asyncio.run(call_all("/api", extra="\u20ac"))["/api"]  # not in any header's charset
+    assert isinstance(failed, c.HttpFailed) and "UnicodeEncodeError" in failed.error
