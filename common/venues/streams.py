@@ -106,7 +106,7 @@ class TradeReceived(Data):
 
 
 class TickerReceived(Data):
-    """best: bid price, bid quantity, ask price, ask quantity; None for an empty side's price."""
+    """With the quantities at the ticker's best prices, 0 for an empty side."""
 
     message: Ticker
     bid_quantity: float

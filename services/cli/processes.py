@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from common.config import DeskConfig
 from common.rundir import RunDir
 
-# Lower starts first and stops last; the gateway is the first to go when the desk stops.
+# Lower starts first and stops last: strategies are the first to go when the desk stops.
 PRIORITIES = {
     "recorder": 50,  # from the first message to the last
     "venue_simulator": 100,
