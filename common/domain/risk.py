@@ -527,3 +527,7 @@ RULES: tuple[Rule, ...] = (
     _check_exposure,
 )
 """In this order; the first refusal is the answer."""
+
+# What an order passed that was not refused, for the journal.
+PASSED_BY_MODIFY = ["instrument", *(rule.__name__.removeprefix("_check_") for rule in RULES)]
+PASSED_BY_PLACE = [*PASSED_BY_MODIFY, "open_orders"]

@@ -6,6 +6,7 @@ from collections import deque
 
 from common import core as c
 from common import messages as m
+from common.domain import risk
 from common.domain.order import Facts, Order
 from common.messages import OrderTrigger as E
 from common.messages import RejectReason as R
@@ -24,6 +25,7 @@ REFUSED = {
     "cancel": E.CANCEL_REJECTED,
     "cancel_all": E.CANCEL_REJECTED,
 }
+PASSED = {"place": risk.PASSED_BY_PLACE, "modify": risk.PASSED_BY_MODIFY}
 GONE = frozenset({R.ORDER_CLOSED, R.UNKNOWN_ORDER})
 
 
@@ -148,6 +150,7 @@ class Calls:
                 wanted.quantity,
                 wanted.trigger_price,
                 wanted.post_only,
+                PASSED.get(item.kind, []),
             )
         )
 
