@@ -102,6 +102,34 @@ def test_a_main_account_sees_its_subaccounts(venue: Venue, client: Client) -> No
     assert len(own.ask("private/get_subaccounts")) == 1
 
 
+def test_a_main_account_asks_for_the_trades_of_a_subaccount(venue: Venue, client: Client) -> None:
+    child = venue.connect()
+    credentials = {"client_id": "CHILD", "client_secret": "child-secret"}
+    child.ask("public/auth", grant_type="client_credentials", **credentials)
+    child.ask("private/buy", **(BUY | {"amount": 10}))
+    method = "private/get_user_trades_by_currency"
+    found = client.ask(method, currency="BTC", subaccount_id=child_id(client))
+    assert len(found["trades"]) == 1 and client.ask(method, currency="BTC")["trades"] == []
+
+
+def test_settlements_page(venue: Venue, client: Client) -> None:
+    client.ask("private/buy", **BUY)
+    client.ask("private/buy", **(BUY | {"instrument_name": "ETH-PERPETUAL"}))
+    for _ in range(3):
+        venue.now_ns += 24 * 3_600_000_000_000
+        venue.pass_ms(20)
+    client.login()
+    method, found, token = "private/get_settlement_history_by_currency", [], {}
+    for _ in range(2):
+        page = client.ask(method, currency="BTC", count=2, **token)
+        found += [item["timestamp"] for item in page["settlements"]]
+        token = {"continuation": page["continuation"]}
+    assert len(found) == 3 and found == sorted(found, reverse=True) and not token["continuation"]
+    before = client.ask(method, currency="BTC", search_start_timestamp=found[1])
+    assert [item["timestamp"] for item in before["settlements"]] == found[1:]
+    assert client.refused(method, currency="BTC", continuation="x")[2] == "continuation"
+
+
 def test_a_token_is_exchanged_for_a_subaccount(venue: Venue, client: Client) -> None:
     params = {"client_id": "AMANDA", "client_secret": "AMANDASECRECT"}
     login = client.ask("public/auth", grant_type="client_credentials", **params)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from common.venues.deribit.simulator import account_objects, objects
-from common.venues.deribit.simulator.calls import Call, Handler, count_of
+from common.venues.deribit.simulator.calls import Call, Handler
 from common.venues.deribit.simulator.catalog import Catalog, Identity, kinds
 from common.venues.deribit.simulator.envelope import Refused
 from common.venues.deribit.simulator.family import Family
-from common.venues.deribit.simulator.public import settlement_page
+from common.venues.deribit.simulator.public import ALL_SETTLEMENTS, settlement_page
 from common.venues.simulation import ZERO, AccountSummary, SelfTrading, SimulatedExchange
 
 
@@ -37,7 +37,6 @@ class AccountMethods:
         }
 
     def _positions(self, call: Call) -> list[dict[str, Any]]:
-        call = self._family.speaking_for(call)
         currency = self._catalog.currency(call.params.get("currency"))
         wanted = kinds(call.params.get("kind"))
         return [
@@ -62,7 +61,6 @@ class AccountMethods:
         return list(self._exchange.currencies(owner.client_id))
 
     def _summary(self, call: Call) -> dict[str, Any]:
-        call = self._family.speaking_for(call)
         currency = self._catalog.currency(call.params["currency"], allow_any=False) or ""
         view = self._exchange.account_summary(call.account, currency)
         if view is None:
@@ -82,7 +80,6 @@ class AccountMethods:
         return account_objects.owner(call.owner, mode, is_subaccount)
 
     def _summaries(self, call: Call) -> dict[str, Any]:
-        call = self._family.speaking_for(call)
         views = (
             self._exchange.account_summary(call.account, currency)
             for currency in self._exchange.currencies(call.account)
@@ -99,8 +96,8 @@ class AccountMethods:
         if symbol is not None:
             self._catalog.listing(symbol)
         currency = self._catalog.currency(call.params.get("currency"))
-        found = self._exchange.settlements(call.account, symbol, currency, count_of(call, 20))
-        return settlement_page(found, call.params.get("type"))
+        found = self._exchange.settlements(call.account, symbol, currency, ALL_SETTLEMENTS)
+        return settlement_page(found, call)
 
     def _set_self_trading(self, call: Call) -> str:
         self._exchange.set_self_trading(call.account, SelfTrading(call.params["mode"]))

@@ -7,7 +7,14 @@ from typing import Any
 
 from common.messages import InstrumentKind, InstrumentStatus
 from common.venues.deribit.simulator import objects
-from common.venues.deribit.simulator.calls import Call, Handler, begin_ns, count_of, trade_filter
+from common.venues.deribit.simulator.calls import (
+    Call,
+    Handler,
+    begin_ns,
+    count_of,
+    end_ns,
+    trade_filter,
+)
 from common.venues.deribit.simulator.catalog import (
     CURRENCIES,
     Catalog,
@@ -21,6 +28,7 @@ from common.venues.simulation import Settlement, SimulatedExchange, TickerView
 MAX_DEPTH = 10_000
 DEFAULT_DEPTH = 5
 MAX_BARS = 5_000
+ALL_SETTLEMENTS = 10_000  # no more are kept
 MINUTE_NS = 60_000_000_000
 HOUR_NS = 60 * MINUTE_NS
 DAY_MINUTES = 1440
@@ -262,8 +270,8 @@ class PublicMethods:
         if symbol is not None:
             self._catalog.listing(symbol)
         currency = self._catalog.currency(call.params.get("currency"))
-        found = self._exchange.settlements(None, symbol, currency, count_of(call, 20))
-        return settlement_page(found, call.params.get("type"))
+        found = self._exchange.settlements(None, symbol, currency, ALL_SETTLEMENTS)
+        return settlement_page(found, call)
 
     def _mark_prices(self, call: Call) -> list[Any]:
         """As at the venue: empty for all but a few options."""
@@ -300,25 +308,47 @@ def get_currencies(call: Call) -> list[dict[str, Any]]:
     ]
 
 
-def settlement_page(found: list[Settlement], kind: str | None) -> dict[str, Any]:
-    """Public settlements, and an account's own."""
+def settlement_page(found: list[Settlement], call: Call) -> dict[str, Any]:
+    """Public settlements, or an account's own, newest first.
+
+    search_start_timestamp is the latest time; continuation the number of the next settlement.
+    """
+    params, count = call.params, count_of(call, 20)
+    kind, upto = params.get("type"), _settlement_number(params.get("continuation"))
+    to_ns = end_ns(params.get("search_start_timestamp"))
+    meant = [
+        item
+        for item in found
+        if kind in (None, item.kind.value)
+        and (upto is None or item.number <= upto)
+        and (to_ns is None or item.settled_ns <= to_ns)
+    ]
+    rest = meant[count:]
     return {
-        "settlements": [
-            {
-                "type": item.kind.value,
-                "timestamp": milliseconds(item.settled_ns),
-                "instrument_name": item.symbol,
-                "position": number(item.position),
-                "mark_price": item.mark_price,
-                "index_price": item.index_price,
-                "profit_loss": number(item.session_pnl),
-                "session_profit_loss": number(item.session_pnl),
-                "funding": number(item.funding),
-            }
-            for item in found
-            if kind in (None, item.kind.value)
-        ],
-        "continuation": None,
+        "settlements": [_settlement(item) for item in meant[:count]],
+        "continuation": str(rest[0].number) if rest else None,
+    }
+
+
+def _settlement_number(text: str | None) -> int | None:
+    if text is None or text in ("", "none"):
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise invalid_params("continuation", "invalid continuation")
+    return int(text)
+
+
+def _settlement(item: Settlement) -> dict[str, Any]:
+    return {
+        "type": item.kind.value,
+        "timestamp": milliseconds(item.settled_ns),
+        "instrument_name": item.symbol,
+        "position": number(item.position),
+        "mark_price": item.mark_price,
+        "index_price": item.index_price,
+        "profit_loss": number(item.session_pnl),
+        "session_profit_loss": number(item.session_pnl),
+        "funding": number(item.funding),
     }
 
 

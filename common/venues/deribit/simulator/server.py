@@ -79,7 +79,7 @@ class Simulator:
         self._limits = Limits()
         self._connections: dict[int, Connection] = {}
         self._catalog = Catalog(config, exchange, world, now_ns)
-        family = Family(config.accounts)
+        family = self._family = Family(config.accounts)
         self._accounts = family.accounts
         limited = {account.client_id: account.limited for account in config.accounts}
         orders = OrderMethods(exchange, self._catalog)
@@ -271,6 +271,8 @@ class Simulator:
         asking = Call(method.name, params, now_ns, identity)
         if link is not None:
             asking.session, asking.cancels_on_disconnect = link.session, link.cancel_on_disconnect
+        if grant is not None:
+            asking = self._family.speaking_for(asking)
         return self._handlers[method.name](asking)
 
     def _pay(self, method: str, grant: Grant | None, address: str, now_ns: int) -> None:

@@ -69,7 +69,7 @@ class WalletMethods:
 
     def _transactions(self, call: Call) -> dict[str, Any]:
         """Newest first; continuation is the number of the entry to go on with."""
-        params, owner = call.params, self._family.speaking_for(call).owner
+        params, owner = call.params, call.owner
         from_ns = begin_ns(params["start_timestamp"]) or 0
         to_ns = end_ns(params["end_timestamp"]) or 0
         upto, query = params.get("continuation"), params.get("query", "").lower()
