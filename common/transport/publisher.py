@@ -72,9 +72,12 @@ class Publisher:
         Of too many topics, some wait for the next call.
         """
         recent = self._changed | self._changed_before
-        told = set(islice(recent, BEAT_TOPICS))
-        self._changed_before, self._changed = self._changed & told, recent - told
-        return {topic: self._sequences[topic] for topic in told}
+        self._changed_before, self._changed = self._changed, set()
+        if len(recent) > BEAT_TOPICS:
+            told = set(islice(recent, BEAT_TOPICS))
+            self._changed_before, self._changed = self._changed_before & told, recent - told
+            recent = told
+        return {topic: self._sequences[topic] for topic in recent}
 
     def close(self) -> None:
         self._reader.close()
