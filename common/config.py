@@ -139,7 +139,6 @@ class VenueConfig(Config):
     http_url: str
     market_data: MarketDataConfig = MarketDataConfig()
     accounts: list[AccountConfig] = []
-    testnet: bool = False
 
 
 class SimulatorAccountConfig(Config):

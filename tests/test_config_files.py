@@ -31,7 +31,6 @@ def test_the_test_venue_needs_no_simulator_and_no_written_secret() -> None:
     config = configuration.load(DIRECTORY / "deribit-test.yaml")
     venue = config.venue("deribit")
     assert config.simulators == []
-    assert venue.testnet
     assert venue.websocket_url == "wss://test.deribit.com/ws/api/v2"
     assert venue.accounts[0].credentials.client_secret == ""
 
