@@ -130,6 +130,8 @@ def _plain(value: Any) -> Any:
         return {name: _plain(getattr(value, name)) for name in type(value).__struct_fields__}
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
     return msgspec.to_builtins(value, enc_hook=str)
 
 
@@ -182,7 +184,7 @@ def _print_story(story: Story, settings: Settings) -> None:
     for asked in story.asked:
         asked["asked_by"] = keys.get(asked["owner"], "")
     if settings.as_json:
-        output.print_json(msgspec.to_builtins(story, enc_hook=str))
+        output.print_json(_plain(story))
         return
     if story.order is not None:
         order = story.order
