@@ -48,6 +48,7 @@ def explain(payloads: Sequence[bytes], client_order_id: str) -> Story:
     teller = _Teller(story, set(keys))
     for entry in r.each(wanted):
         teller.take(entry)
+    story.steps.sort(key=lambda step: step.at_ns)  # cancels leave before they are written down
     return story
 
 
