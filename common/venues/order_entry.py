@@ -124,14 +124,16 @@ class FillSeen(msgspec.Struct, frozen=True):
 
 
 class CallDone(msgspec.Struct, frozen=True):
-    """The answer to a call. complete: a listing was not cut off."""
+    """The answer to a call. complete: a listing was not cut off. told_ns: of positions, the venue's
+    time of them."""
 
     context: object
     refused: CallRefused | None = None
     orders: list[VenueOrder] = []
     fills: list[VenueFill] = []
-    positions: dict[str, Decimal] = {}  # by symbol, signed
+    positions: dict[str, Decimal] | None = None  # by symbol, signed; None: not about them
     complete: bool = True
+    told_ns: int = 0
 
 
 EntryEvent = (

@@ -7,10 +7,10 @@ longer accept the call (its horizon), and two whole rounds of questions, a secon
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import msgspec
 
-from common import messages as m
 from common.domain.order import Facts, Order
 from common.messages import OrderStatus as S
 from common.messages import OrderTrigger as E
@@ -54,7 +54,6 @@ class _Sync(msgspec.Struct, eq=False):
     clean: bool = True
     orders: list[VenueOrder] = []
     fills: list[VenueFill] = []
-    positions: dict[str, m.Exact] = {}
 
 
 class Reconciler:
@@ -300,7 +299,8 @@ class Reconciler:
             self._state.out.alert("WARNING", "start-up query refused", text=done.refused.text)
         sync.orders += done.orders
         sync.fills += done.fills
-        sync.positions |= done.positions
+        if done.positions is not None:
+            self._rebase(done.positions, done.told_ns or now_ns)
         if sync.outstanding:
             return False
         self._sync = None
@@ -311,6 +311,11 @@ class Reconciler:
         self.syncs += 1
         self._apply(sync, now_ns)
         return True
+
+    def _rebase(self, positions: dict[str, Decimal], told_ns: int) -> None:
+        """The venue's positions of that time hold, with the fills that came after it."""
+        name_of = self._state.market.name_of
+        self._reports.rebase({name_of(s): quantity for s, quantity in positions.items()}, told_ns)
 
     def _apply(self, sync: _Sync, now_ns: int) -> None:
         state = self._state
@@ -327,8 +332,6 @@ class Reconciler:
                 self._reports.keep_old(fill)
             else:
                 self._reports.on_fill(fill, "query", now_ns)
-        name_of = state.market.name_of
-        state.store.positions = {name_of(s): quantity for s, quantity in sync.positions.items()}
         self._synced_before = True
         self._doubt_unseen(seen_ids, now_ns)
 

@@ -35,6 +35,7 @@ class Reports:
     def __init__(self, state: EngineState) -> None:
         self._state = state
         self._orphans: list[tuple[int, VenueFill, str]] = []  # due, fill, source
+        self._based_ns = 0  # venue time of the positions that ours are counted from
 
     # --- orders -------------------------------------------------------------------------------
 
@@ -220,11 +221,19 @@ class Reports:
             for _, fill, source in mine:
                 self.on_fill(fill, source, now_ns)
 
+    def rebase(self, positions: dict[str, Decimal], told_ns: int) -> None:
+        """The venue told its positions of that time; what was filled later comes on top."""
+        store = self._state.store
+        store.positions, self._based_ns = positions, told_ns
+        for fill in store.fills_after(told_ns):
+            store.move(fill)
+
     def _count(self, order: Order | None, seen: VenueFill, source: str, now_ns: int) -> None:
         state = self._state
         fill = self._fill(order, seen)
         state.store.add_fill(fill)
-        state.store.move(fill)
+        if fill.filled_ns > self._based_ns:  # else the venue's positions have it
+            state.store.move(fill)
         state.out.record(FillRecord(fill))
         if order is not None:
             self._count_in(order, fill, source, now_ns)

@@ -115,6 +115,10 @@ class OrderStore:
         self._exec_ids.update(dict.fromkeys(exec_ids))
         self._fills_dropped = self._fills_dropped or fills_dropped
 
+    def fills_after(self, time_ns: int) -> list[m.Fill]:
+        """Those of a later venue time."""
+        return [fill for fill in self._fills if fill.filled_ns > time_ns]
+
     def move(self, fill: m.Fill) -> None:
         """Change our own quantity of the instrument by a fill."""
         before = self.positions.get(fill.instrument, ZERO)

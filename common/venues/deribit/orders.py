@@ -261,7 +261,7 @@ class OrderEntry:
         if not isinstance(asked, _Asked) or answer.result is None:
             return []
         try:
-            return [_done(asked, answer.result)]
+            return [_done(asked, answer.result, answer.us_out)]
         except VenueProtocolError as broken:
             if asked.context is None:
                 raise
@@ -301,7 +301,7 @@ def _post_only(post_only: bool, reject: bool) -> dict[str, bool]:
     return {"post_only": True, "reject_post_only": reject} if post_only else {}
 
 
-def _done(asked: _Asked, result: msgspec.Raw) -> entry.EntryEvent:
+def _done(asked: _Asked, result: msgspec.Raw, us_out: int) -> entry.EntryEvent:
     context = asked.context
     match asked.shape:
         case "placed":
@@ -316,7 +316,8 @@ def _done(asked: _Asked, result: msgspec.Raw) -> entry.EntryEvent:
             fills, complete = decode_trades(result)
             return entry.CallDone(context, fills=fills, complete=complete)
         case "positions":
-            return entry.CallDone(context, positions=decode_positions(result))
+            positions = decode_positions(result)
+            return entry.CallDone(context, positions=positions, told_ns=us_out * 1000)
         case "subscribed":
             return _subscribed(result)
     return entry.CallDone(context)

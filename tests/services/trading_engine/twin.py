@@ -78,7 +78,8 @@ class VenueTwin:
             result, notices = self._answer(method, params)
         except Refuse as refusal:
             return [json.dumps({"id": call["id"], "error": refusal.error}).encode()]
-        answer = {"jsonrpc": "2.0", "id": call["id"], "result": result, "usIn": 1, "usOut": 2}
+        answer = {"jsonrpc": "2.0", "id": call["id"], "result": result}
+        answer |= {"usIn": self.now_ms * 1000, "usOut": self.now_ms * 1000}
         return [json.dumps(answer).encode(), *notices]
 
     def _answer(self, method: str, params: Json) -> tuple[Any, list[bytes]]:

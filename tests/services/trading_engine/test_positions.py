@@ -1,0 +1,54 @@
+"""The engine's own count of a position: the venue's, and the fills that came after it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.services.trading_engine.kit import PERP, Bench, D
+
+SYMBOL = "BTC-PERPETUAL"
+
+
+def count(bench: Bench) -> object:
+    return bench.engine._state.store.positions.get(PERP, D(0))
+
+
+def reconnected(bench: Bench, position: float) -> list[bytes]:
+    """The answers to what a new link asks, not delivered yet."""
+    bench.twin.positions[SYMBOL] = position
+    bench.cut()
+    bench.held = []
+    bench.connect()
+    held, bench.held = bench.held, None
+    return held
+
+
+@pytest.mark.parametrize("first", ["the fill", "the answers"])
+def test_a_fill_after_the_venues_positions_counts_whichever_is_told_first(first: str) -> None:
+    bench = Bench().start()
+    order = bench.placed(quantity="100")
+    answers = reconnected(bench, 40.0)
+    bench.twin.now_ms += 5
+    fill = bench.twin.fill(order.venue_order_id, 30.0)
+    bench.deliver([*fill, *answers] if first == "the fill" else [*answers, *fill])
+    assert count(bench) == D(70)
+
+
+def test_a_fill_before_the_venues_positions_counts_once() -> None:
+    bench = Bench().start()
+    order = bench.placed(quantity="100")
+    fill = bench.twin.fill(order.venue_order_id, 30.0)
+    bench.twin.now_ms += 5
+    answers = reconnected(bench, 30.0)
+    bench.deliver([*answers, *fill])
+    assert count(bench) == D(30)
+    assert len(bench.fills()) == 1
+
+
+def test_a_flat_account_is_flat() -> None:
+    bench = Bench().start()
+    order = bench.placed(quantity="100")
+    bench.deliver(bench.twin.fill(order.venue_order_id, 100.0))
+    bench.twin.now_ms += 5
+    bench.deliver(reconnected(bench, 0.0))
+    assert count(bench) == D(0)
