@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from common import messages as m
-from common.core import Data, Request, RequestFailed
+from common.core import Data, Request, RequestFailed, SetLatch
 from services.gateway.keys import Key
 from services.gateway.params import Params
 from services.gateway.rpc import CallError, Id
@@ -75,7 +75,14 @@ class Ask(msgspec.Struct, frozen=True):
     finish: Callable[[list[Answer]], Row]
 
 
-Result = Row | Wait | Ask
+class Do(msgspec.Struct, frozen=True):
+    """Something is done first; what follows is the result."""
+
+    command: SetLatch
+    then: Row | Ask
+
+
+Result = Row | Wait | Ask | Do
 Handler = Callable[[Caller], Result]
 
 

@@ -16,7 +16,18 @@ from common import messages as m
 from common.config import DeskConfig
 from services.gateway import rpc
 from services.gateway.account import AccountPage
-from services.gateway.calls import Ask, Asking, Call, Caller, Handler, Result, Row, Wait, Waiting
+from services.gateway.calls import (
+    Ask,
+    Asking,
+    Call,
+    Caller,
+    Do,
+    Handler,
+    Result,
+    Row,
+    Wait,
+    Waiting,
+)
 from services.gateway.clients import CALLS, MARKET, Clients, Commands
 from services.gateway.events import (
     ClientBlocked,
@@ -118,6 +129,7 @@ class GatewayCore:
             "order.cancel": ("cancel", trading.cancel),
             "order.cancel_all": ("cancel", trading.cancel_all),
             "mode.set": ("admin", trading.set_mode),
+            "kill": ("admin", trading.kill),
         }
 
     @property
@@ -312,6 +324,8 @@ class GatewayCore:
         return self._start(call, handler(caller), caller.now_ns)
 
     def _start(self, call: Call, result: Result, now_ns: int) -> Commands:
+        if isinstance(result, Do):
+            return [result.command, *self._start(call, result.then, now_ns)]
         if isinstance(result, Ask):
             return [*self._asking.start(call, result, now_ns)]
         if isinstance(result, Wait):

@@ -196,6 +196,16 @@ def _schemas() -> dict[str, Schema]:
     schemas["CancelAllAnswer"] = _exactly(
         {"accepted": FLAG, "in_doubt": FLAG, "orders": orders, "results": results}
     )
+    schemas["KillAnswer"] = _exactly(
+        {
+            "scope": TEXT,
+            "latched": FLAG,
+            "accepted": FLAG,
+            "in_doubt": FLAG,
+            "orders": orders,
+            "results": results,
+        }
+    )
     schemas["ModeAnswer"] = _exactly({"accepted": FLAG, "results": results})
     schemas["StrategyAnswer"] = _exactly(
         {"accepted": FLAG, "reason": _or_null(TEXT), "text": TEXT, "field": TEXT}

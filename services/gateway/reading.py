@@ -50,9 +50,10 @@ class Reading:
         self._counter += 1
         return f"gateway-{self.start_ns}-{self._counter}"
 
-    def chosen_accounts(self, params: Params) -> list[Account]:
-        """Those of the parameters venue and account; all without them."""
-        venue, account = params.optional_text("venue"), params.optional_text("account")
+    def chosen_accounts(self, params: Params, *, by_account: bool = True) -> list[Account]:
+        """Those of the parameters venue and, if by_account, account; all without them."""
+        venue = params.optional_text("venue")
+        account = params.optional_text("account") if by_account else None
         if venue is not None and venue not in self._venues:
             known = ", ".join(self._venues)
             raise CallError("BAD_PARAMETER", f"venue is one of {known}", "venue")

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from common import messages as m
 from common.codec import NAME
+from common.config import STRATEGY_NAME
+from common.core import SetLatch
+from common.domain.modes import scope_of
 from common.domain.risk import PRICED, TRAILING, TRIGGERED, WAITING
 from services.gateway.accounts import Account
-from services.gateway.calls import Answer, Ask, Caller, Question, Result, Row
+from services.gateway.calls import Answer, Ask, Caller, Do, Question, Result, Row
 from services.gateway.keys import Key
 from services.gateway.params import Params
 from services.gateway.reading import Reading, not_answering, target
@@ -86,9 +89,10 @@ class Trading:
         """ACTIVE, REDUCING or HALTED, for the engines of the chosen accounts."""
         accounts = self._reading.chosen_accounts(caller.params)
         mode = caller.params.required_word("mode", m.TradingMode)
+        strategy = caller.params.name("strategy")
         reason = caller.params.text("reason")
         caller.params.finish()
-        command = m.SetMode(mode, f"{_owner(caller)}: {reason}")
+        command = m.SetMode(mode, f"{_owner(caller)}: {reason}", owner=strategy)
         questions = [
             Question(target("orders", account), self._reading.new_id(), command)
             for account in accounts
@@ -99,6 +103,31 @@ class Trading:
             return {"accepted": all(r["accepted"] for r in results), "results": results}
 
         return Ask(questions, finish)
+
+    def kill(self, caller: Caller) -> Result:
+        """Set the kill switch and cancel what it concerns, or release it. The latch is a file, so
+        that it holds whatever becomes of the processes; engines look at it all the time."""
+        params = caller.params
+        accounts = self._reading.chosen_accounts(params, by_account=False)
+        venue, strategy = params.name("venue"), params.name("strategy")
+        release, reason = params.flag("release"), params.text("reason")
+        params.finish()
+        if venue and strategy:
+            raise CallError("BAD_PARAMETER", "give venue or strategy, not both", "strategy")
+        if strategy and not STRATEGY_NAME.match(strategy):
+            raise CallError("BAD_PARAMETER", f"{strategy!r} is not a name", "strategy")
+        scope = scope_of(venue, strategy)
+        set_latch = SetLatch(scope, f"{_owner(caller)}: {reason}", not release)
+        head: Row = {"scope": scope, "latched": not release}
+        if release:
+            nothing: Row = {"accepted": True, "in_doubt": False, "orders": [], "results": []}
+            return Do(set_latch, nothing | head)
+        command = m.CancelAll(owner=strategy or None)
+        questions = [
+            Question(target("orders", account), self._reading.new_id(), command)
+            for account in accounts
+        ]
+        return Do(set_latch, Ask(questions, lambda a: self._all_canceled(a) | head))
 
     def _account(self, params: Params, instrument: str) -> Account:
         """The account of the parameter, or the first one of the instrument's venue."""

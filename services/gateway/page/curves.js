@@ -66,7 +66,7 @@ export class Curve {
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, width: 0, fill: () => rgba(this.ink, 1) } },
         scales: { x: { time: true }, y: { range } },
         axes: [
-          { ...axis, size: 26, space: 80, values: (plot, splits, index, space, step) => splits.map((at) => clockOf(at, step < 60)) },
+          { ...axis, size: 26, space: (plot, index, first, last) => (last - first > 240 ? 54 : 76), values: (plot, splits, index, space, step) => splits.map((at) => clockOf(at, step < 60)) },
           { ...axis, side: 1, gap: 8, size: (plot, texts) => this.room(texts), space: 36, values: (plot, splits, index, space, step) => splits.map((at) => (this.isNearLabel(plot, at) ? null : number(at, Math.min(8, decimals(step))))) },
         ],
         series: [

@@ -160,9 +160,9 @@ export class Strategies {
     if (this.tabs.chosen === "fills") {
       const rows = fills.map((fill) => ({
         id: fill.exec_id,
-        cells: [clock(fill.filled_ns), symbol(fill.instrument), side(fill.side), plain(fill.last_price), plain(fill.last_quantity), plain(fill.fee, 8), words(fill.liquidity)],
+        cells: [clock(fill.filled_ns), symbol(fill.instrument), make("span", {}, side(fill.side), make("small", {}, ` ${words(fill.liquidity)}`)), plain(fill.last_price), plain(fill.last_quantity), plain(fill.fee, 8)],
       }));
-      return { heads: ["Time", "Instrument", "Side", "Price", "Quantity", "Fee", "Liquidity"], rows, empty: "No fills of late." };
+      return { heads: ["Time", "Instrument", "Side", "Price", "Quantity", "Fee"], rows, empty: "No fills of late." };
     }
     if (this.tabs.chosen === "positions") {
       const rows = row.positions.map((item) => ({
