@@ -264,8 +264,11 @@ class LinkSend(Data):
 
 
 class LinkClose(Data):
+    """Close a link; LinkDown follows. retired: it is not missed, so the beat forgets it."""
+
     link: str
     reason: str
+    retired: bool = False
 
 
 class HttpCall(Data):

@@ -104,6 +104,7 @@ class Shell:
         self._is_stopping = False
         self._links: dict[str, WsLink] = {}
         self._links_up: dict[str, bool] = {}
+        self._retired: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._wakes: list[int] = []
         self._wake_timer: asyncio.TimerHandle | None = None
@@ -305,17 +306,24 @@ class Shell:
     def _close_link(self, command: c.LinkClose) -> None:
         link = self._links.get(command.link)
         if link is not None:
+            if command.retired:
+                self._retired.add(command.link)
             link.close(command.reason)
 
     def _note_link(self, event: c.LinkUp | c.LinkDown) -> None:
-        up = isinstance(event, c.LinkUp)
-        self._links_up[event.link] = up
-        if isinstance(event, c.LinkDown):
-            self._links.pop(event.link, None)
-            self._counters["links_lost"] += 1
-            logger.warning("link down", link=event.link, reason=event.reason)
-        else:
+        if isinstance(event, c.LinkUp):
+            self._links_up[event.link] = True
             logger.info("link up", link=event.link)
+            return
+        self._links.pop(event.link, None)
+        if event.link in self._retired:
+            self._retired.discard(event.link)
+            self._links_up.pop(event.link, None)
+            logger.info("link retired", link=event.link, reason=event.reason)
+            return
+        self._links_up[event.link] = False
+        self._counters["links_lost"] += 1
+        logger.warning("link down", link=event.link, reason=event.reason)
 
     # --- the kill switch ----------------------------------------------------------------------
 

@@ -110,6 +110,8 @@ class Asker:
             )
             return
         self._reader.poke()
+        if request.request_id in self._pending:  # asked again: one outcome for both
+            self._pending[request.request_id].cancel()
         self._targets[request.request_id] = request.target
         self._pending[request.request_id] = self._loop.call_later(
             request.timeout_s, self._give_up, request

@@ -231,9 +231,9 @@ class Links:
         for stream in event.streams:
             link.runs.pop(stream, None)
 
-    def close(self, link: Link, reason: str) -> list[CoreCommand]:
+    def close(self, link: Link, reason: str, retired: bool = False) -> list[CoreCommand]:
         link.phase = Phase.CLOSING
-        return [LinkClose(link.name, reason)]
+        return [LinkClose(link.name, reason, retired)]
 
     # --- time --------------------------------------------------------------------------------
 
@@ -324,4 +324,4 @@ class Links:
         if link.phase is Phase.DOWN:
             del self._links[link.name]
             return []
-        return self.close(link, "nothing left to carry") if link.is_open else []
+        return self.close(link, "nothing left to carry", retired=True) if link.is_open else []

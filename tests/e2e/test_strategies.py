@@ -21,7 +21,6 @@ from tests.e2e.desk import CHECKOUT, Desk, Result, prepare, running
 PERP = "deribit.BTC-PERPETUAL"
 RACES = {"ORDER_CLOSED", "UNKNOWN_ORDER"}  # a fill overtook a modify or cancel
 PATIENCE_S = 20.0
-MINUTE_S = 60.0
 BREAKS = """
 from common.messages import Side
 from common.strategy import Parameters, Strategy
@@ -112,9 +111,8 @@ def by_hand(desk: Desk, file: Path, *options: str) -> Iterator[subprocess.Popen[
         assert started.wait(PATIENCE_S) == 0
 
 
-def test_the_quoter_quotes_for_a_minute_and_survives_crashes(strategies: Desk) -> None:
+def test_the_quoter_trades_and_survives_crashes(strategies: Desk) -> None:
     """Its host and the engine are killed on the way; the position stays the account's."""
-    began = time.monotonic()
     desk = strategies
     eventually(lambda: len(orders(desk, "quoter")) == 2, "two quotes")
     for name in ("strategy_host.quoter", "trading_engine.deribit.main"):
@@ -124,9 +122,10 @@ def test_the_quoter_quotes_for_a_minute_and_survives_crashes(strategies: Desk) -
             lambda name=name, before=before: process(desk, name)["pid"] not in (None, before), name
         )
         eventually(lambda: process(desk, "strategy_host.quoter")["healthy"], "quoter is back")
-    time.sleep(max(0.0, MINUTE_S - (time.monotonic() - began)))  # the minute itself
+    fills = listed(desk, "quoter")["fills"]
+    eventually(lambda: listed(desk, "quoter")["fills"] > fills, "it goes on trading")
     row = listed(desk, "quoter")
-    assert row["state"] == "running" and row["fills"] > 0
+    assert row["state"] == "running"
     # What was sent in the moment of the crash could not be known to find nobody.
     assert set(row["rejects"]) <= RACES | {"NOT_READY"}
     assert row["rejects"].get("NOT_READY", 0) <= 2

@@ -262,3 +262,27 @@ def test_a_wake_is_delivered_once_when_it_is_due(run, run_dir: RunDir) -> None:
     running.do(c.WakeAt(1), c.WakeAt(1))
     wait_for(lambda: core.of(c.Count))
     assert len(core.of(c.Count)) == 1
+
+
+def test_a_request_that_is_asked_again_has_one_outcome(run, run_dir: RunDir) -> None:
+    held: list[c.CommandReceived] = []
+
+    def answer(event: c.Event) -> list[object]:
+        if isinstance(event, c.CommandReceived):
+            held.append(event)
+        return []
+
+    answerer = run(Shell("a", Scripted(answer), run_dir, publisher="health.a", router="orders.a"))
+    core = Scripted(silent)
+    asker = run(Shell("b", core, run_dir, publisher="health.b", requests=["orders.a"]))
+
+    def ask_until_there() -> bool:
+        asker.do(c.Request("orders.a", "same", m.QueryOrders(), timeout_s=30))
+        return len(held) >= 2
+
+    wait_for(ask_until_there)
+    answerer.do(*(c.Reply(each.peer, m.CommandReply("same", True)) for each in held))
+    wait_for(lambda: core.of(c.Replied))
+    asker.do(c.Publish("quote.x", m.Quote("x", 1.0, 1.0, 2.0, 1.0)))
+    assert len(core.of(c.Replied)) == 1
+    assert not [event for event in core.of(c.RequestFailed) if event.sent]

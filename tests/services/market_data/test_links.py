@@ -254,7 +254,7 @@ def test_a_link_with_nothing_left_to_carry_is_closed():
         rig.leave(f"book.{name}")
     rig.frame()
     commands = rig.later(2 * S)
-    assert LinkClose("x.public.1", "nothing left to carry") in commands
+    assert LinkClose("x.public.1", "nothing left to carry", retired=True) in commands
     rig.feed(LinkDown("x.public.1", "closed"))
     assert not any(isinstance(c, LinkOpen) for c in rig.later(2 * S))
     for name in names[1:]:
