@@ -11,7 +11,7 @@ from common.errors import ConfigError
 from services.cli.lifecycle import check_limits, check_secrets
 
 DIRECTORY = Path(__file__).parents[1] / "config"
-FILES = sorted(DIRECTORY.glob("*.yaml"))
+FILES = sorted(path for path in DIRECTORY.glob("*.yaml") if path.name != "risk.yaml")
 SECRETS = (
     "DERIBIT_CLIENT_ID",
     "DERIBIT_CLIENT_SECRET",
@@ -100,3 +100,25 @@ def test_a_number_that_cannot_be_used_is_named_before_anything_starts(
     with pytest.raises(ConfigError) as caught:
         check_limits(configuration.load(path), path)
     assert str(path) in str(caught.value) and problem in str(caught.value)
+
+
+def test_the_risk_file_is_strict_and_misses_nothing() -> None:
+    risk = configuration.load_risk(DIRECTORY / "risk.yaml")
+    assert risk.risk == "strict"
+    missing = [
+        name
+        for limits in risk.accounts.values()
+        for name in limits.__struct_fields__
+        if getattr(limits, name) in (None, {})
+    ]
+    assert missing == []
+
+
+def test_a_bad_risk_file_is_named_with_the_key(tmp_path: Path) -> None:
+    path = tmp_path / "risk.yaml"
+    path.write_text("risk: sometimes\n")
+    with pytest.raises(ConfigError, match="risk: is 'strict' or 'lenient'"):
+        configuration.load_risk(path)
+    path.write_text("accounts: {a.b: {max_fils: 3}}\n")
+    with pytest.raises(ConfigError, match="max_fils"):
+        configuration.load_risk(path)

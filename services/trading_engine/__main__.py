@@ -13,7 +13,7 @@ from common.errors import ConfigError
 from common.transport import service
 from common.transport.loop import Shell
 from common.venues import load
-from services.trading_engine import records, storage
+from services.trading_engine import records, shell, storage
 from services.trading_engine.core import TradingEngine
 from services.trading_engine.start_counter import StartCounter
 
@@ -46,8 +46,10 @@ def build(arguments: service.Arguments) -> Shell:
     )
     gc.enable()
     gc.freeze()
+    risk = shell.risk_path(arguments.config, arguments.config_path)
+    limits = shell.read_limits(risk, f"{venue}.{account}")[0] if risk else account_config.limits
     is_grouped = account_config.journal_durability == "group"
-    return Shell(
+    made = Shell(
         arguments.process("trading_engine"),
         core,
         arguments.run_dir,
@@ -60,6 +62,9 @@ def build(arguments: service.Arguments) -> Shell:
         latched=True,
         settle_s=5.0,
     )
+    if risk is not None:
+        shell.RiskFile(made, risk, f"{venue}.{account}", limits)
+    return made
 
 
 if __name__ == "__main__":

@@ -20,13 +20,14 @@ from common.venues import order_entry as entry
 from services.trading_engine.answers import Answers
 from services.trading_engine.calls import Calls
 from services.trading_engine.desk import Desk
+from services.trading_engine.events import LimitsRead
 from services.trading_engine.kill import KillSwitch
 from services.trading_engine.ledger import Ledger
 from services.trading_engine.link import Link
 from services.trading_engine.placing import Placing
 from services.trading_engine.queries import Queries
 from services.trading_engine.reconcile import Reconciler
-from services.trading_engine.records import Entry, StartRecord, StopRecord
+from services.trading_engine.records import Entry, LimitsRecord, StartRecord, StopRecord
 from services.trading_engine.reports import Reports
 from services.trading_engine.restore import Restorer
 from services.trading_engine.state import Call, EngineState
@@ -82,7 +83,7 @@ class TradingEngine:
 
     # --- events -------------------------------------------------------------------------------
 
-    def handle(self, event: c.Event, now_ns: int) -> Sequence[c.CoreCommand]:
+    def handle(self, event: c.Event | LimitsRead, now_ns: int) -> Sequence[c.CoreCommand]:
         self._state.received_ns = 0
         match event:
             case c.VenueFrame():
@@ -98,13 +99,20 @@ class TradingEngine:
                 self._state.market.on_lost(event.topic)
             case c.JournalFailed():
                 self._on_journal_failed(event, now_ns)
+            case c.LatchChanged() | c.SendWithheld() | LimitsRead():
+                self._on_control(event, now_ns)
+            case c.Started() | c.Stopping() | c.LinkUp() | c.LinkDown():
+                self._on_life(event, now_ns)
+        return self._finish(now_ns)
+
+    def _on_control(self, event: c.LatchChanged | c.SendWithheld | LimitsRead, now_ns: int) -> None:
+        match event:
             case c.LatchChanged():
                 self._kill.on_latch(event.latches, event.released, now_ns)
             case c.SendWithheld():
                 self._kill.on_withheld(event.refers, event.reason, now_ns)
-            case c.Started() | c.Stopping() | c.LinkUp() | c.LinkDown():
-                self._on_life(event, now_ns)
-        return self._finish(now_ns)
+            case LimitsRead():
+                self._on_limits(event)
 
     def on_time(self, now_ns: int) -> Sequence[c.CoreCommand]:
         self._state.received_ns = 0
@@ -143,6 +151,22 @@ class TradingEngine:
                 self._calls.on_lost(call, now_ns)
                 self._answers.answered(call.kind, call.orders)
         self._placing.give_up(R.LINK_DOWN, "the link to the venue broke")
+
+    def _on_limits(self, event: LimitsRead) -> None:
+        """New limits hold at once; a file that cannot be used changes nothing."""
+        state, source = self._state, event.source
+        if event.error:
+            text = "the risk file cannot be used: the limits stay as they are"
+            state.out.alert("ERROR", text, why=event.error)
+            return
+        where = f"{source}: accounts.{state.venue}.{state.account}"
+        limits = Limits.of(event.limits, where, event.strict)
+        if limits == state.limits:
+            return
+        state.limits = limits
+        state.out.record(LimitsRecord(source, event.limits, event.strict))
+        level = "WARNING" if state.is_ready else "INFO"
+        state.out.alert(level, "the limits were changed", source=source)
 
     def _on_subscribed(self, topic: str, now_ns: int) -> None:
         snapshot = self._queries.snapshot(topic, now_ns)

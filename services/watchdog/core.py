@@ -1,9 +1,9 @@
 """Who is dead or stuck, and what is done about it.
 
 A process whose beats stop while supervisord calls it RUNNING is stuck: it is killed, and
-supervisord starts another. One that ends three times without ever having become ready is given up; if it is an
-engine, the desk is latched. Beats come from the loops themselves, so a loop that spins is noticed
-as well as a process that was stopped.
+supervisord starts another. One that ends three times without ever having become ready is given up;
+if it is an engine, the desk is latched. Beats come from the loops themselves, so a loop that spins
+is noticed as well as a process that was stopped.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ NS_PER_S = 1_000_000_000
 LOOK_NS = 100_000_000
 SILENT_NS = 1_750_000_000  # three beats are missed, and were given a moment to come late
 START_NS = 30 * NS_PER_S  # for the first beat of a process
+OLD_S = 25
 LATE_NS = 400_000_000  # our own lateness, after which silence proves nothing
 TELL_AGAIN_NS = 300 * NS_PER_S
 STARTS = 3
@@ -120,7 +121,8 @@ class Watchdog:
         before, process.state = process.state, event.state
         if event.state == "STARTING" or (event.pid and event.pid != process.pid):
             process.has_beaten = process.was_ready = False
-            process.since_ns = now_ns
+            # One that beat for somebody before us has to beat for us within our first seconds.
+            process.since_ns = now_ns - min(event.age_s, OLD_S) * NS_PER_S
             process.given_up = process.given_up and event.state != "STARTING"
         if event.state in ALIVE:
             process.pid = event.pid

@@ -6,11 +6,15 @@ from common.core import Data
 
 
 class ProcessChanged(Data):
-    """supervisord's word on a process; state without its prefix: RUNNING, EXITED, STOPPING ..."""
+    """supervisord's word on a process; state without its prefix: RUNNING, EXITED, STOPPING ...
+
+    age_s: how long ago it was started, where that is long before we heard of it.
+    """
 
     name: str
     state: str
     pid: int = 0
+    age_s: int = 0
 
 
 class Kill(Data):

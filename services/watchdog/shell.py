@@ -46,7 +46,8 @@ class Listener:
 
     def _read_states(self) -> None:
         for row in self._supervisor.states():
-            changed = ProcessChanged(row["name"], row["statename"], int(row["pid"]))
+            age_s = max(0, row["now"] - row["start"])
+            changed = ProcessChanged(row["name"], row["statename"], int(row["pid"]), age_s)
             self._shell.loop.call_soon_threadsafe(self._shell.feed, changed)
 
     # --- supervisord's protocol ---------------------------------------------------------------

@@ -79,6 +79,7 @@ class Desk:
         self.asked: list[c.Request] = []
         self.topics: list[str] = []
         self.left: list[str] = []
+        self.latched: list[c.SetLatch] = []
         self.wakes: list[int] = []
         self._sequences: dict[str, int] = {}
         self._calls = 0
@@ -95,6 +96,7 @@ class Desk:
         self.take(self.core.handle(event, self.now))
 
     def take(self, commands: Any) -> None:
+        self.latched += [command for command in commands if isinstance(command, c.SetLatch)]
         for command in commands:
             match command:
                 case Send():

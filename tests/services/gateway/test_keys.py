@@ -27,6 +27,7 @@ CALLS = {
     "order.cancel": ID,
     "order.cancel_all": {},
     "mode.set": {"mode": "HALTED", "reason": "test"},
+    "kill": {"reason": "test"},
 }
 MARKET = {"book", "instruments", "health"}
 READ = MARKET | {"order.list", "order.get", "fills", "positions", "balances", "exposure"}

@@ -1,0 +1,180 @@
+"""A desk of its own that is killed, stopped, latched and watched."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from common.rundir import RunDir
+from services.cli.supervisor import Supervisor
+from tests.e2e.desk import Desk, prepare, running
+
+ENGINE = "trading_engine.deribit.main"
+PERPETUAL = "deribit.BTC-PERPETUAL"
+PATIENCE_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with running(prepare(tmp_path_factory.mktemp("watched"))) as made:
+        yield made
+
+
+@pytest.fixture
+def released(watched: Desk) -> Iterator[Desk]:
+    """The desk, with its engine well; no latch is left over."""
+    yield watched
+    for path in (watched.run_dir / "latch").iterdir():
+        path.unlink(missing_ok=True)
+    eventually(lambda: place(watched)["accepted"], "trades again")
+    call(watched, "DELETE", "/orders")
+
+
+def eventually(question: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        if answer := question():
+            return answer
+        time.sleep(0.02)
+    raise AssertionError(f"not within {patience_s:g} s: {what}")
+
+
+def call(desk: Desk, verb: str, path: str, **body: Any) -> dict[str, Any]:
+    headers = {"Authorization": "Bearer demo.demo-secret"}
+    url = f"{desk.gateway_url}/api/v1{path}"
+    try:
+        answer = requests.request(verb, url, json=body or None, headers=headers, timeout=10)
+    except requests.RequestException:
+        return {"accepted": False}
+    result: dict[str, Any] = answer.json()
+    return {"accepted": False} | result
+
+
+def place(desk: Desk, price: str = "50000") -> dict[str, Any]:
+    return call(
+        desk, "POST", "/orders", instrument=PERPETUAL, side="BUY", quantity="10", price=price
+    )
+
+
+def pid_of(desk: Desk, name: str) -> int:
+    rows = Supervisor(RunDir(desk.run_dir)).states()
+    return next((int(row["pid"]) for row in rows if row["name"] == name), 0)
+
+
+def open_at_venue(desk: Desk) -> int:
+    """The exchange's own count."""
+    url = f"{desk.venue_url}/api/v2/private/get_open_orders"
+    answer = requests.get(url, auth=("demo", "demo-secret"), timeout=10).json()
+    return len(answer["result"])
+
+
+def replaced(desk: Desk, name: str, pid: int) -> Callable[[], bool]:
+    return lambda: pid_of(desk, name) not in (0, pid)
+
+
+def test_row_26_kill_in_a_burst_leaves_nothing_open_and_holds_over_kill_9(
+    released: Desk,
+) -> None:
+    stop, sent = threading.Event(), []
+
+    def burst() -> None:
+        while not stop.is_set():
+            sent.append(place(released))
+
+    threads = [threading.Thread(target=burst) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len([x for x in sent if x["accepted"]]) >= 5, "orders are placed")
+    killed = released.cli("kill", "on", "--reason", "test", "--json")
+    refused = eventually(lambda: [x for x in sent if x.get("reason") == "KILL_SWITCH"], "refused")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert killed.code == 0 and killed.json["latched"], killed.err
+    assert "test" in refused[0]["text"]
+    eventually(lambda: open_at_venue(released) == 0, "nothing is open")
+    pid = pid_of(released, ENGINE)
+    os.kill(pid, signal.SIGKILL)
+    eventually(replaced(released, ENGINE, pid), "another engine")
+    eventually(lambda: place(released).get("reason") == "KILL_SWITCH", "still latched")
+    assert open_at_venue(released) == 0
+    off = released.cli("kill", "off", "--reason", "all clear", "--json")
+    assert off.json == {"scope": "desk", "released": True, "still_latched": []}
+    eventually(lambda: place(released)["accepted"], "trades again")
+
+
+def test_row_26_kill_works_with_engine_and_gateway_dead(released: Desk) -> None:
+    eventually(lambda: place(released)["accepted"], "an order")
+    supervisor = Supervisor(RunDir(released.run_dir))
+    for name in (ENGINE, "gateway", "position_server.deribit.main"):
+        supervisor.call("stopProcess", name)
+    assert open_at_venue(released) >= 1
+    killed = released.cli("kill", "on", "--venue", "deribit", "--reason", "test", "--json")
+    (account,) = killed.json["accounts"]
+    assert (killed.code, account["left"], account["canceled"] >= 1) == (0, 0, True)
+    assert open_at_venue(released) == 0
+    assert released.cli("kill", "status").code == 1
+    for name in ("position_server.deribit.main", ENGINE, "gateway"):
+        supervisor.call("startProcess", name)
+
+
+def test_row_26_a_latch_made_by_hand_and_the_gateways_call(released: Desk) -> None:
+    eventually(lambda: place(released)["accepted"], "an order")
+    (released.run_dir / "latch" / "desk").touch()
+    assert place(released)["reason"] == "KILL_SWITCH"
+    eventually(lambda: open_at_venue(released) == 0, "nothing is open")
+    assert call(released, "POST", "/kill", reason="x", release=True)["latched"] is False
+    eventually(lambda: place(released)["accepted"], "trades again")
+    assert call(released, "POST", "/kill", reason="x", strategy="demo")["accepted"]
+    assert place(released)["reason"] == "KILL_SWITCH"
+    eventually(lambda: open_at_venue(released) == 0, "nothing is open")
+
+
+@pytest.mark.parametrize("name", [ENGINE, "market_data.deribit", "gateway"])
+def test_row_15_a_stopped_process_is_noticed_and_replaced(released: Desk, name: str) -> None:
+    eventually(lambda: place(released)["accepted"], "all is well")
+    pid = pid_of(released, name)
+    os.kill(pid, signal.SIGSTOP)
+    eventually(replaced(released, name, pid), f"another {name}")
+    log = (released.run_dir / "logs" / "watchdog.jsonl").read_text()
+    texts = [json.loads(line)["message"] for line in log.splitlines()]
+    assert f"{name} is stuck: killed" in texts
+
+
+def test_the_watchdog_itself_is_replaced_and_goes_on_watching(released: Desk) -> None:
+    pid = pid_of(released, "watchdog")
+    os.kill(pid, signal.SIGKILL)
+    eventually(replaced(released, "watchdog", pid), "another watchdog")
+    eventually(lambda: place(released)["accepted"], "all is well")
+    pid = pid_of(released, "market_data.deribit")
+    os.kill(pid, signal.SIGSTOP)
+    eventually(replaced(released, "market_data.deribit", pid), "another market_data", 40)
+
+
+def test_row_12_sigterm_in_a_burst_loses_no_order(released: Desk) -> None:
+    pid, stop, sent = pid_of(released, ENGINE), threading.Event(), []
+
+    def burst() -> None:
+        while not stop.is_set():
+            sent.append(place(released))
+
+    thread = threading.Thread(target=burst)
+    thread.start()
+    eventually(lambda: len([x for x in sent if x["accepted"]]) >= 5, "orders are placed")
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: not os.path.exists(f"/proc/{pid}"), "the engine ended", 10)
+    stop.set()
+    thread.join()
+    eventually(lambda: place(released)["accepted"], "trades again")
+    orders = call(released, "GET", "/orders")["orders"]
+    known = {order["client_order_id"] for order in orders}
+    assert {x["client_order_id"] for x in sent if x["accepted"]} <= known
+    assert len(known) == open_at_venue(released)

@@ -1,0 +1,143 @@
+"""The watchdog's judgement: who is stuck, who is given up, what is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from common import core as c
+from common import messages as m
+from services.watchdog.core import LOOK_NS, Watchdog
+from services.watchdog.events import GiveUp, Kill, ProcessChanged, Tell
+
+ENGINE, GATEWAY = "trading_engine.deribit.main", "gateway"
+SECOND = 1_000_000_000
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.now = 1000 * SECOND
+        self.dog = Watchdog([ENGINE, GATEWAY])
+        self.done: list[object] = []
+        self.feed(c.Started())
+
+    def feed(self, event: object) -> None:
+        self.done += self.dog.handle(event, self.now)  # type: ignore[arg-type]
+
+    def state(self, state: str, pid: int = 0, name: str = ENGINE, age_s: int = 0) -> None:
+        self.feed(ProcessChanged(name, state, pid, age_s))
+
+    def beat(self, state: str = "ready", pid: int = 7, name: str = ENGINE) -> None:
+        beat = m.Health(name, state, pid, 1)
+        self.feed(c.BusMessage(f"health.{name}", beat, 1, 1, 0, 0, self.now, self.now))
+
+    def pass_time(self, seconds: float, *, beats: bool = False) -> None:
+        end = self.now + int(seconds * SECOND)
+        while self.now < end:
+            self.now += LOOK_NS
+            if beats and self.now % (SECOND // 2) == 0:
+                self.beat()
+            self.done += self.dog.on_time(self.now)
+
+    def of(self, kind: type) -> list[object]:
+        return [x for x in self.done if isinstance(x, kind)]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    bench = Bench()
+    bench.state("STARTING", 7)
+    bench.state("RUNNING", 7)
+    bench.beat()
+    return bench
+
+
+def test_row_16_a_process_that_beats_is_left_alone_and_one_that_stops_is_killed(bench: Bench):
+    bench.pass_time(10, beats=True)
+    assert bench.of(Kill) == []
+    bench.pass_time(1.7)
+    assert bench.of(Kill) == []
+    bench.pass_time(0.3)
+    assert bench.of(Kill) == [Kill(ENGINE, 7)]
+
+
+def test_a_process_that_is_asked_to_end_is_not_stuck(bench: Bench):
+    bench.state("STOPPING", 7)
+    bench.pass_time(10)
+    assert bench.of(Kill) == []
+
+
+def test_a_start_has_30_s_until_its_first_beat(bench: Bench):
+    bench.state("EXITED", 7)
+    bench.state("STARTING", 8)
+    bench.state("RUNNING", 8)
+    bench.pass_time(29)
+    assert bench.of(Kill) == []
+    bench.pass_time(2)
+    assert bench.of(Kill) == [Kill(ENGINE, 8)]
+
+
+def test_a_process_that_was_stuck_before_we_came_has_5_s():
+    bench = Bench()
+    bench.state("RUNNING", 7, age_s=3600)
+    bench.pass_time(4.9)
+    assert bench.of(Kill) == []
+    bench.pass_time(0.3)
+    assert bench.of(Kill) == [Kill(ENGINE, 7)]
+
+
+def test_silence_proves_nothing_when_we_were_late_ourselves(bench: Bench):
+    bench.now += 5 * SECOND
+    bench.done += bench.dog.on_time(bench.now)
+    assert bench.of(Kill) == []
+    bench.pass_time(2)
+    assert bench.of(Kill) == [Kill(ENGINE, 7)]
+
+
+def test_beats_of_the_process_before_do_not_count_for_the_new_one(bench: Bench):
+    bench.state("EXITED")
+    bench.state("STARTING", 8)
+    bench.beat(pid=7)
+    bench.pass_time(5)
+    assert bench.of(Kill) == []  # it still has its 30 s
+
+
+def ends(bench: Bench, times: int, name: str = ENGINE) -> None:
+    for pid in range(times):
+        bench.state("STARTING", 10 + pid, name)
+        bench.state("BACKOFF", 0, name)
+
+
+def test_row_17_three_starts_that_never_became_ready_are_enough_and_an_engine_latches(
+    bench: Bench,
+):
+    bench.state("EXITED", 7)
+    ends(bench, 2)
+    assert bench.of(GiveUp) == []
+    ends(bench, 1)
+    assert bench.of(GiveUp) == [GiveUp(ENGINE)]
+    (latch,) = bench.of(c.SetLatch)
+    assert latch == c.SetLatch("desk", f"FATAL: {ENGINE} ended 3 times without becoming ready")
+
+
+def test_row_17_another_process_is_given_up_without_a_latch(bench: Bench):
+    ends(bench, 3, GATEWAY)
+    assert bench.of(GiveUp) == [GiveUp(GATEWAY)] and bench.of(c.SetLatch) == []
+
+
+def test_one_that_was_ready_between_its_ends_is_not_given_up(bench: Bench):
+    for pid in range(20, 30):
+        bench.state("EXITED")
+        bench.state("STARTING", pid)
+        bench.beat("starting", pid)
+        bench.beat("ready", pid)
+    assert bench.of(GiveUp) == []
+
+
+def test_alerts_go_to_the_webhook_once_per_cause_with_a_count(bench: Bench):
+    alert = m.Alert("gateway", "ERROR", "disk full", {"path": "x"}, 1, 1)
+    for number in range(5):
+        bench.feed(c.BusMessage("alert.gateway", alert, number, 1, 0, 0, bench.now, bench.now))
+    assert bench.of(Tell) == [Tell("ERROR gateway: disk full; path: x")]
+    bench.now += 301 * SECOND
+    bench.feed(c.BusMessage("alert.gateway", alert, 6, 1, 0, 0, bench.now, bench.now))
+    assert bench.of(Tell)[-1] == Tell("ERROR gateway: disk full (5 times); path: x")
