@@ -1,0 +1,347 @@
+"""The promises of docs/reliability.md, asserted after every event of a simulated desk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from common import core as c
+from common import messages as m
+from common.messages import OrderStatus as S
+from services.strategy_host.virtual import Node, VirtualDesk
+from services.trading_engine import records
+from tests.sim.truth import Resting, Truth
+
+VENUE = "deribit"
+PEER = b"load"  # who asks in the name of strategies; b"check" asks for the checker
+ZERO = Decimal(0)
+PLACING = ("private/buy", "private/sell")
+
+
+class Violation(Exception):
+    """A promise was broken."""
+
+    def __init__(self, promise: str, text: str) -> None:
+        super().__init__(f"{promise}: {text}")
+        self.promise = promise
+
+
+class Frame(msgspec.Struct):
+    method: str = ""
+    params: dict[str, Any] = {}
+
+
+class Book:
+    """A reader of one published book."""
+
+    def __init__(self) -> None:
+        self.levels: tuple[dict[float, float], dict[float, float]] | None = None  # None: stale
+
+    def take(self, message: m.BookSnapshot | m.BookDelta | m.BookStale) -> bool:
+        """False: a delta where only a snapshot may come."""
+        if isinstance(message, m.BookStale):
+            self.levels = None
+            return True
+        if isinstance(message, m.BookSnapshot):
+            self.levels = ({}, {})
+        if self.levels is None:
+            return False
+        for side, flat in zip(self.levels, (message.bids, message.asks), strict=True):
+            for price, quantity in zip(flat[::2], flat[1::2], strict=True):
+                if quantity:
+                    side[price] = quantity
+                else:
+                    side.pop(price, None)
+        return True
+
+
+class Checker:
+    """A witness (world.py) that objects.
+
+    Args:
+        limits: what the checks are to keep to: max_open_orders and the greatest quantity.
+        seen: counts of what was looked at, by promise.
+    """
+
+    def __init__(
+        self, desk: VirtualDesk, truth: Truth, engine: str, max_open: int, max_quantity: Decimal
+    ) -> None:
+        self._desk, self._truth, self._engine = desk, truth, engine
+        self._max_open, self._max_quantity = max_open, max_quantity
+        self.seen: Counter[str] = Counter()
+        self.symbols: tuple[str, ...] = ()
+        self._decode = msgspec.json.Decoder(Frame).decode
+        self._intents: set[str] = set()  # durable
+        self._sent: Counter[str] = Counter()  # frames that place, by label
+        self._orders: dict[str, m.OrderUpdated] = {}  # as this life of the engine told them
+        self._fills: set[str] = set()  # told in this life
+        self._books: dict[str, Book] = {}
+        self._quotes: dict[str, m.Quote | None] = {}  # as the engine got them in this life
+        self._halted = False
+        self.replies: dict[str, m.CommandReply] = {}
+        self._owed: Counter[str] = Counter()  # answers that this life of the engine owes
+        self._last: list[m.CommandReply] = []
+
+    # --- the witness --------------------------------------------------------------------------
+
+    def on_event(self, node: Node, event: Any) -> None:
+        if node.name == self._engine:
+            match event:
+                case c.Started():
+                    self._orders, self._fills, self._quotes = {}, set(), {}
+                    self._owed.clear()
+                case c.BusMessage(message=m.Quote() as quote):
+                    self._quotes[quote.instrument] = quote
+                case c.TopicLost(topic) if topic.startswith("quote."):
+                    self._quotes[topic.removeprefix("quote.")] = None
+                case c.CommandReceived(peer, request_id) if peer == PEER:
+                    self._owed[request_id] += 1
+        elif isinstance(event, c.Started) and node.name.startswith("market_data"):
+            self._books.clear()
+
+    def on_commands(self, node: Node, commands: Sequence[Any]) -> None:
+        """What one event made a process decide, all at once."""
+        if node.name != self._engine:
+            return
+        for command in commands:
+            match command:
+                case c.Publish(message=m.OrderUpdated() as order):
+                    self._on_order(order)
+                case c.LinkSend(payload=payload) if b"private/" in payload:
+                    self._check_decision(self._decode(payload))
+
+    def on_command(self, node: Node, command: Any) -> None:
+        match command:
+            case c.Publish(message=m.Fill() as fill) if node.name == self._engine:
+                self._on_fill(fill)
+            case c.LinkSend(payload=payload) if node.name == self._engine:
+                self._check_durable(payload)
+            case c.Reply(peer, reply) if node.name == self._engine:
+                self._on_reply(peer, reply)
+            case c.Publish(message=message, venue_sequence=sequence) if isinstance(
+                message, m.BookSnapshot | m.BookDelta | m.BookStale
+            ):
+                self._on_book(message, sequence)
+
+    def on_durable(self, node: Node, payload: bytes) -> None:
+        for entry in records.decode([payload]):
+            for record in entry.records:
+                if isinstance(record, records.IntentRecord) and record.kind == "place":
+                    self._intents.add(record.order.client_order_id)
+
+    def on_venue(self) -> None:
+        """The venue did something."""
+        truth = self._truth
+        truth.look(self.symbols)
+        if len(truth.placed) == self.seen["venue orders"]:
+            return
+        self.seen["venue orders"] = len(truth.placed)
+        for label, count in truth.placed.items():
+            if not _is_ours(label):
+                continue
+            self.seen["P1"] += 1
+            if count > 1:
+                raise Violation("P1", f"{count} orders {label} at the venue")
+            if label not in self._intents:
+                raise Violation("P1", f"order {label} at the venue has no durable intent")
+            told = self._orders.get(label)
+            if told is not None and told.status is S.REJECTED:
+                raise Violation("P2", f"order {label} was called REJECTED, then placed")
+
+    # --- orders -------------------------------------------------------------------------------
+
+    def _on_order(self, order: m.OrderUpdated) -> None:
+        name = order.client_order_id
+        self._orders[name] = order
+        self.seen["P2"] += 1
+        if order.status is S.REJECTED and not order.external and self._truth.placed[name]:
+            raise Violation("P2", f"{name} is at the venue, yet called REJECTED: {order.text}")
+        if _is_ours(name) and not order.external:
+            self.seen["P12"] += 1
+            if order.cum_quantity > self._truth.cum[name]:
+                there = self._truth.cum[name]
+                raise Violation("P12", f"{name}: {order.cum_quantity} filled here, {there} there")
+
+    def _check_durable(self, payload: bytes) -> None:
+        if not any(method.encode() in payload for method in PLACING):
+            return
+        label = self._decode(payload).params["label"]
+        self._sent[label] += 1
+        if label not in self._intents:
+            raise Violation("P1", f"{label} left before its intent was durable")
+        if self._sent[label] > 1:
+            raise Violation("P1", f"{label} was sent twice")
+
+    def _check_decision(self, frame: Frame) -> None:
+        """Nothing may be decided that the checks refuse."""
+        if frame.method not in (*PLACING, "private/edit"):
+            return
+        self.seen["P6"] += 1
+        if Decimal(str(frame.params["amount"])) > self._max_quantity:
+            raise Violation("P6", f"quantity above the limit: {frame.params}")
+        if self._halted:
+            raise Violation("P6", f"sent while the desk is halted: {frame.params}")
+        if frame.method in PLACING:
+            self._check_placing(frame.params)
+
+    def _check_placing(self, params: dict[str, Any]) -> None:
+        order = self._orders.get(params["label"])
+        if order is None:
+            raise Violation("P6", f"sent without being told: {params}")
+        if order.tag.startswith("bad"):
+            raise Violation("P6", f"to be refused ({order.tag}), yet sent: {params}")
+        quote = self._quotes.get(order.instrument)
+        if quote is None or quote.stale:
+            raise Violation("P6", f"sent on a stale book: {params}")
+        count = sum(not each.status.is_final for each in self._orders.values())
+        if count > self._max_open:
+            raise Violation("P6", f"{count} open orders, those in doubt included")
+
+    def orders(self) -> list[m.OrderUpdated]:
+        """As the engine of this life told them."""
+        return list(self._orders.values())
+
+    def set_halted(self, is_halted: bool) -> None:
+        self._halted = is_halted
+
+    # --- fills --------------------------------------------------------------------------------
+
+    def _on_fill(self, fill: m.Fill) -> None:
+        self.seen["P12"] += 1
+        if fill.exec_id in self._fills:
+            raise Violation("P12", f"fill {fill.exec_id} was told twice")
+        self._fills.add(fill.exec_id)
+        known = self._truth.fills.get(_number(fill.exec_id))
+        if known is None:
+            raise Violation("P12", f"fill {fill.exec_id} never happened")
+        ours = (fill.last_quantity, fill.last_price, fill.side)
+        if ours != (known.quantity, known.price, known.side):
+            raise Violation("P12", f"fill {fill.exec_id}: {ours} here, {known} there")
+
+    # --- books --------------------------------------------------------------------------------
+
+    def _on_book(self, message: m.BookSnapshot | m.BookDelta | m.BookStale, sequence: int) -> None:
+        name = message.instrument
+        book = self._books.setdefault(name, Book())
+        self.seen["P8"] += 1
+        if not book.take(message):
+            raise Violation("P8", f"a delta of {name} between stale and snapshot")
+        if book.levels is None:
+            self.seen["stale"] += 1
+            return
+        truth = self._truth.books.get((name.partition(".")[2], sequence))
+        if truth is None:
+            raise Violation("P8", f"{name} has no state {sequence} at the venue")
+        if truth != book.levels:
+            raise Violation("P8", f"the published {name} is not the venue's at {sequence}")
+
+    # --- replies ------------------------------------------------------------------------------
+
+    def _on_reply(self, peer: bytes, reply: m.CommandReply) -> None:
+        if peer != PEER:
+            self._last.append(reply)
+            return
+        self.seen["replies"] += 1
+        name = reply.request_id
+        self._owed[name] -= 1
+        if self._owed[name] < 0:
+            raise Violation("P1", f"request {name} was answered more often than asked")
+        before = self.replies.setdefault(name, reply)
+        if before != reply:
+            raise Violation("P1", f"request {name} got another answer: {before} then {reply}")
+
+    def owed(self) -> list[str]:
+        return [name for name, count in self._owed.items() if count > 0]
+
+    # --- at rest ------------------------------------------------------------------------------
+
+    def _ask(self, name: str, command: m.Command) -> m.CommandReply | None:
+        self._last.clear()
+        node = self._desk.nodes[name]
+        event = c.CommandReceived(b"check", "check", "check", self._desk.now_ns, command)
+        for told in node.core.handle(event, self._desk.now_ns):
+            if isinstance(told, c.Reply):
+                return told.reply
+        return None
+
+    def differences(self, positions: str) -> str:
+        """Where confirmed state and the venue's differ: "" if the hashes are equal."""
+        reply = self._ask(self._engine, m.QueryOrders())
+        ours = reply.orders if reply else []
+        unsure = {o.client_order_id for o in ours if _is_unsure(o)}
+        here = Counter(_resting(o) for o in ours if not _is_unsure(o))
+        there = Counter({r: n for r, n in self._truth.resting().items() if r.label not in unsure})
+        if here != there:
+            return f"orders: here only {here - there}, there only {there - here}"
+        held = self._truth.positions()
+        account = self._ask(positions, m.QueryPositions())
+        if account is None or account.account is None:
+            return "no positions"
+        mine = {_symbol(p.instrument): p.quantity for p in account.account.positions if p.quantity}
+        if mine != held:
+            return f"positions: {mine} here, {held} there"
+        store = self._desk.nodes[self._engine].core._state.store
+        counted = {_symbol(name): q for name, q in store.positions.items() if q}
+        return "" if counted == held else f"the engine counts {counted}, the venue {held}"
+
+    def doubts(self) -> list[str]:
+        reply = self._ask(self._engine, m.QueryOrders())
+        return [o.client_order_id for o in (reply.orders if reply else []) if _is_unsure(o)]
+
+    def check_rest(self) -> None:
+        """Nothing forgotten, every fill counted once."""
+        core = self._desk.nodes[self._engine].core
+        for label in self._truth.placed:
+            if _is_ours(label) and core._state.store.get(label) is None:
+                raise Violation("P1", f"order {label} of the venue is forgotten")
+        reply = self._ask(self._engine, m.QueryFills())
+        here = Counter(_number(fill.exec_id) for fill in (reply.fills if reply else []))
+        there = Counter(self._truth.fills.keys())
+        if here != there:
+            text = f"fills: here only {here - there}, there only {there - here}"
+            raise Violation("P12", text)
+        self._check_sums()
+
+    def _check_sums(self) -> None:
+        reply = self._ask(self._engine, m.QueryOrders(closed=True))
+        for order in reply.orders if reply else []:
+            name = order.client_order_id
+            if order.external or not _is_ours(name):
+                continue
+            there = self._truth.cum[name]
+            if order.cum_quantity != there:
+                raise Violation("P12", f"{name}: {order.cum_quantity} filled here, {there} there")
+            if order.status is S.REJECTED and self._truth.placed[name]:
+                raise Violation("P2", f"{name} is at the venue, yet called REJECTED")
+
+
+def _is_ours(label: str) -> bool:
+    """Made by the engine: outsiders label theirs with words."""
+    return label.isdigit()
+
+
+def _is_unsure(order: m.OrderUpdated) -> bool:
+    return order.in_doubt_since_ns is not None or order.status.value.startswith("PENDING")
+
+
+def _symbol(instrument: str) -> str:
+    return instrument.partition(".")[2]
+
+
+def _number(exec_id: str) -> int:
+    return int(exec_id.rpartition("-")[2])
+
+
+def _resting(order: m.OrderUpdated) -> Resting:
+    return Resting(
+        order.tag if order.external else order.client_order_id,
+        _symbol(order.instrument),
+        order.side.value,
+        order.price,
+        order.quantity,
+        order.cum_quantity,
+    )

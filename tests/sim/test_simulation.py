@@ -1,0 +1,232 @@
+"""The whole desk under faults, seed by seed; and the checker against planted errors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from common import core as c
+from common import messages as m
+from tests.sim.__main__ import read, run_all, table
+from tests.sim.simulation import ENGINE, VENUE, Outcome, Simulation
+
+CHECKOUT = Path(__file__).parents[2]
+SEEDS = range(1, 61)
+PER_TEST = 10  # one test of ten seeds costs less than ten of one
+LONG = range(1_001, 2_001)
+
+
+def told(outcome: Outcome) -> str:
+    return "\n".join([f"seed {outcome.seed}: {outcome.violation}", *outcome.tail])
+
+
+@pytest.mark.parametrize("first", SEEDS[::PER_TEST])
+def test_every_promise_is_held(first: int) -> None:
+    for seed in range(first, first + PER_TEST):
+        outcome = Simulation(seed).run()
+        assert not outcome.violation, told(outcome)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("first", LONG[::100])
+def test_every_promise_is_held_by_many_seeds(first: int) -> None:
+    for seed in range(first, first + 100):
+        outcome = Simulation(seed).run()
+        assert not outcome.violation, told(outcome)
+
+
+def test_the_same_seed_gives_the_same_commands_byte_for_byte() -> None:
+    script = "from tests.sim.simulation import Simulation; print(Simulation(3).run().trace)"
+    traces = set()
+    for scatter in ("1", "2"):  # what Python scatters by itself must not matter
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=CHECKOUT,
+            env=os.environ | {"PYTHONHASHSEED": scatter},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        traces.add(done.stdout.strip())
+    assert len(traces) == 1 and len(traces.pop()) == 64
+    assert Simulation(4).run().trace not in traces
+
+
+def test_the_seeds_do_what_they_are_for() -> None:
+    """Faults that leave no mark would prove nothing."""
+    sums: dict[str, int] = {}
+    for seed in range(1, 6):
+        for name, count in Simulation(seed).run().counts.items():
+            sums[name] = sums.get(name, 0) + count
+    assert sums["venue orders"] > 50 and sums["stale"] > 5 and sums["replies"] > 200
+
+
+# --- planted errors: the checker must find each ----------------------------------------------
+
+
+def calm(seed: int = 1) -> Simulation:
+    """Traffic without faults, so that what is found is what was planted."""
+    made = Simulation(seed, busy_s=4.0)
+    made._trouble = lambda: [(lambda: None, 1)]  # type: ignore[method-assign]
+    return made
+
+
+def plant(made: Simulation, spoil: Callable[[list[Any]], list[Any]]) -> Outcome:
+    """Let the engine's commands pass through this first."""
+    core, handle = made.world.nodes[ENGINE].core, made.world.nodes[ENGINE].core.handle
+    made.world.nodes[ENGINE].core = Spoiled(core, handle, spoil)
+    return made.run()
+
+
+class Spoiled:
+    """A core whose commands are tampered with."""
+
+    def __init__(self, core: Any, handle: Any, spoil: Callable[[list[Any]], list[Any]]) -> None:
+        self._core, self._handle, self._spoil = core, handle, spoil
+        self._state = core._state
+
+    def handle(self, event: Any, now_ns: int) -> list[Any]:
+        return self._spoil(list(self._handle(event, now_ns)))
+
+    def on_time(self, now_ns: int) -> list[Any]:
+        return self._spoil(list(self._core.on_time(now_ns)))
+
+
+def places(command: Any) -> bool:
+    return isinstance(command, c.LinkSend) and b"private/buy" in command.payload
+
+
+def test_a_calm_desk_breaks_nothing() -> None:
+    outcome = calm().run()
+    assert not outcome.violation, told(outcome)
+
+
+def at_rest(made: Simulation, act: Callable[[], None]) -> Outcome:
+    """Tamper when the traffic is over: before that, the desk would mend itself."""
+    heal = made._heal
+
+    def tampered() -> None:
+        heal()
+        act()
+
+    made._heal = tampered  # type: ignore[method-assign]
+    return made.run()
+
+
+def own_orders(made: Simulation) -> list[m.OrderUpdated]:
+    store = made.world.nodes[ENGINE].core._state.store
+    return [order for order in store.select() if order.status is m.OrderStatus.NEW]
+
+
+def test_a_lost_order_is_found() -> None:
+    """One that rests at the venue and that the engine forgot."""
+    made = calm()
+
+    def lose() -> None:
+        store = made.world.nodes[ENGINE].core._state.store
+        del store.open[own_orders(made)[0].client_order_id]
+
+    outcome = at_rest(made, lose)
+    assert outcome.promise == "P3" and "there only" in outcome.violation
+
+
+def test_an_order_sent_twice_is_found() -> None:
+    outcome = plant(calm(), lambda commands: commands + [x for x in commands if places(x)])
+    assert outcome.promise == "P1" and "twice" in outcome.violation
+
+
+def test_an_order_doubled_by_the_network_is_found() -> None:
+    made = calm()
+    send = made.world._send_up
+
+    def doubled(number: int, payload: bytes) -> None:
+        send(number, payload)
+        if b"private/buy" in payload:
+            send(number, payload)
+
+    made.world._send_up = doubled  # type: ignore[method-assign]
+    outcome = made.run()
+    assert outcome.promise == "P1" and "2 orders" in outcome.violation
+
+
+def test_a_phantom_order_is_found() -> None:
+    """One that the engine believes in and the venue has no more."""
+    made = calm()
+
+    def vanish() -> None:
+        made.truth.vanish(int(own_orders(made)[0].venue_order_id))
+
+    outcome = at_rest(made, vanish)
+    assert outcome.promise == "P3" and "here only" in outcome.violation
+
+
+def test_an_order_without_an_intent_is_found() -> None:
+    def spoil(commands: list[Any]) -> list[Any]:
+        return [x for x in commands if not isinstance(x, c.Journal)]
+
+    assert plant(calm(), spoil).promise == "P1"
+
+
+def test_a_wrong_verdict_is_found() -> None:
+    made = calm()
+
+    def spoil(commands: list[Any]) -> list[Any]:
+        return [rejected(x) for x in commands]
+
+    def rejected(command: Any) -> Any:
+        match command:
+            case c.Publish(topic, m.OrderUpdated(status=m.OrderStatus.NEW) as order):
+                wrong = msgspec.structs.replace(order, status=m.OrderStatus.REJECTED)
+                return c.Publish(topic, wrong)
+        return command
+
+    assert plant(made, spoil).promise == "P2"
+
+
+def test_a_fill_counted_twice_is_found() -> None:
+    def spoil(commands: list[Any]) -> list[Any]:
+        fills = [x for x in commands if isinstance(x, c.Publish) and isinstance(x.message, m.Fill)]
+        return commands + fills
+
+    assert plant(calm(3), spoil).promise == "P12"
+
+
+def test_a_wrong_book_is_found() -> None:
+    made = calm()
+    node = made.world.nodes[f"market_data.{VENUE}"]
+    publish = made.world._carry_out
+
+    def spoiled(where: Any, commands: Any) -> bool:
+        if where is node:
+            commands = (
+                [x for x in commands if not _is_delta(x)] if made.world.events > 300 else commands
+            )
+        return publish(where, commands)
+
+    def _is_delta(command: Any) -> bool:
+        delta = isinstance(command, c.Publish) and isinstance(command.message, m.BookDelta)
+        return delta and made.world.events % 3 == 0
+
+    made.world._carry_out = spoiled  # type: ignore[method-assign]
+    assert made.run().promise == "P8"
+
+
+# --- running ranges --------------------------------------------------------------------------
+
+
+def test_ranges_are_kept_and_reported(tmp_path: Path) -> None:
+    results = tmp_path / "sim.jsonl"
+    first = list(run_all([1, 2], 1, results))
+    assert [outcome.seed for outcome in read(results)] == [1, 2]
+    text = table(first)
+    assert all(promise in text for promise in ("P1", "P2", "P3", "P6", "P8", "P12"))
+    broken = Outcome(seed=9, violation="P1: x", promise="P1")
+    assert "BROKEN by seeds [9]" in table([*first, broken])
