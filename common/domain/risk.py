@@ -350,7 +350,7 @@ def _check_data(
         return None
     if market.age_ms is None:
         return Refusal(R.STALE_DATA, "instrument", "there is no quote, or it is stale")
-    if market.age_ms > limits.max_age_ms:
+    if not market.age_ms <= limits.max_age_ms:
         text = f"the quote is {market.age_ms:.0f} ms old, the limit is {limits.max_age_ms} ms"
         return Refusal(R.STALE_DATA, "instrument", text)
     return None

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config import LimitsConfig
+from common.domain.exposure import Holding
 from common.domain.instrument import Instrument
 from common.domain.risk import Limits, Market, State, check
 from common.errors import ConfigError
@@ -326,3 +327,52 @@ def test_no_numbers_make_the_checks_fail_or_pass_by_mistake(
         references = [market.mid, market.known("mark")]
         assert all(abs(price - r) <= r / 10 for r in references if r is not None)
         assert any(r is not None for r in references)
+
+
+# --- exposure, data quality, missing limits ------------------------------------------------------
+
+
+def test_exposure_takes_the_worst_side_and_lets_reductions_pass():
+    known = state()
+    held = Holding(known.instrument, D("100"), D("50"), D("0"), D("50000"))
+    bounds = limits(max_position={"perpetual": "200"})
+    buy = check(order(quantity="60"), bounds, state(holding=held))
+    assert buy is not None and buy.reason is R.EXPOSURE and "210" in buy.text
+    assert check(order(quantity="50"), bounds, state(holding=held)) is None
+    full = Holding(known.instrument, D("500"), D("0"), D("0"), D("50000"))
+    assert check(order(quantity="100", side=Side.SELL), bounds, state(holding=full)) is None
+
+
+def test_exposure_in_money_sums_what_is_held_elsewhere():
+    instrument = state().instrument
+    other = Holding(instrument, D("-900"), price=D("50000"))
+    underlying = instrument.definition.underlying
+    bounds = limits(max_underlying_exposure={underlying: "1000"})
+    assert check(order(quantity="100"), bounds, state(others=[other])) is None
+    refusal = check(order(quantity="110"), bounds, state(others=[other]))
+    assert refusal is not None and refusal.reason is R.EXPOSURE and underlying in refusal.text
+    account = limits(max_account_exposure="1000")
+    assert check(order(quantity="110"), account, state(others=[other])) is not None
+
+
+def test_a_crossed_quote_and_an_old_one_refuse():
+    crossed = Market(bid=50001.0, ask=50000.0, mark=50000.0, last=50000.0, age_ms=0.0)
+    refusal = check(order(), limits(), state(market=crossed))
+    assert refusal is not None and refusal.reason is R.STALE_DATA and "crossed" in refusal.text
+    for age_ms in (None, 1001.0, float("nan")):
+        market = Market(bid=49999.0, ask=50000.0, mark=50000.0, last=50000.0, age_ms=age_ms)
+        refusal = check(order(), limits(max_age_ms=1000), state(market=market))
+        assert refusal is not None and refusal.reason is R.STALE_DATA
+
+
+def test_strict_refuses_by_name_what_has_no_limit():
+    bounds = Limits.of(LimitsConfig(max_notional="1000000"), strict=True)
+    refusal = check(order(), bounds, state())
+    assert refusal is not None and refusal.reason is R.NO_LIMIT
+    assert "max_position" in refusal.text and "max_notional" not in refusal.text
+
+
+@pytest.mark.parametrize("name", ["max_fills", "max_same_orders", "max_age_ms", "fills_within_s"])
+def test_a_limit_of_nothing_is_a_configuration_error(name: str):
+    with pytest.raises(ConfigError, match=name):
+        Limits.of(LimitsConfig(**{name: 0}))
