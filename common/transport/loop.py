@@ -248,10 +248,17 @@ class Shell:
             self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
     def _on_bug(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """A core or shell that raised is broken: exit beats trading on corrupt state."""
-        logger.opt(exception=context.get("exception")).error(
-            "stopping on an internal error: {}", context.get("message", "")
-        )
+        """A core or shell that raised is broken: exit beats trading on corrupt state.
+
+        A library's future that failed and that nobody asked for is told and no more; ours are
+        awaited.
+        """
+        told = logger.opt(exception=context.get("exception"))
+        if "handle" not in context and "future" in context:
+            self._counters["errors_of_libraries"] += 1
+            told.error("{}", context.get("message", ""))
+            return
+        told.error("stopping on an internal error: {}", context.get("message", ""))
         self.stop(exit_code=70)
 
     # --- sockets ------------------------------------------------------------------------------

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from common.core import Event, Idle, LinkDown, LinkUp, VenueFrame
 from common.transport.clock import now_ns
@@ -25,6 +26,7 @@ class WsLink(WSListener):
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
+        self._end: asyncio.Task[None] | None = None
         self._parts: list[bytes] = []
         self._size = 0
         self._down = False
@@ -33,7 +35,7 @@ class WsLink(WSListener):
     async def connect(self) -> None:
         try:
             async with asyncio.timeout(CONNECT_S):
-                await ws_connect(
+                transport, _ = await ws_connect(
                     lambda: self,
                     self._url,
                     max_frame_size=MAX_FRAME_BYTES,
@@ -44,6 +46,8 @@ class WsLink(WSListener):
                 )
         except Exception as error:  # noqa: BLE001 - whatever it is, the link is down
             self._go_down(f"cannot connect: {type(error).__name__}: {str(error)[:200]}")
+            return
+        self._end = self._loop.create_task(_see_out(transport))
 
     def send(self, payload: bytes) -> None:
         if self._transport is not None and not self._down:
@@ -109,3 +113,10 @@ class WsLink(WSListener):
         except Exception as error:  # noqa: BLE001 - passed on, to stop the process
             context = {"message": f"{type(event).__name__} of {self.name}", "exception": error}
             self._loop.call_exception_handler(context)
+
+
+async def _see_out(transport: WSTransport) -> None:
+    """Take the error a link ended with, a venue's broken frame among them. Nobody else asks for it,
+    and an error that nobody asked for counts as a bug of ours, which ends the process."""
+    with contextlib.suppress(WSError, OSError):
+        await transport.wait_disconnected()

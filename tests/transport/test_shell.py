@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import gc
+import hashlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,8 +51,12 @@ class Running:
     def __init__(self, shell: Shell) -> None:
         shell.loop.add_signal_handler = lambda *_: None  # type: ignore[attr-defined]
         self.shell = shell
-        self._thread = threading.Thread(target=shell.run)
+        self.exit_code: int | None = None
+        self._thread = threading.Thread(target=self._run)
         self._thread.start()
+
+    def _run(self) -> None:
+        self.exit_code = self.shell.run()
 
     def do(self, *commands: object) -> None:
         self.shell.loop.call_soon_threadsafe(self.shell.execute, commands)
@@ -286,3 +294,39 @@ def test_a_request_that_is_asked_again_has_one_outcome(run, run_dir: RunDir) -> 
     asker.do(c.Publish("quote.x", m.Quote("x", 1.0, 1.0, 2.0, 1.0)))
     assert len(core.of(c.Replied)) == 1
     assert not [event for event in core.of(c.RequestFailed) if event.sent]
+
+
+def test_a_venue_that_breaks_the_websocket_protocol_costs_a_link_and_not_the_process(
+    run, run_dir: RunDir
+) -> None:
+    """It answers the handshake and goes on with reserved bits and an unknown opcode."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"ws://127.0.0.1:{server.getsockname()[1]}/"
+        threading.Thread(target=greet_and_break_the_rules, args=(server,), daemon=True).start()
+
+        def answer(event: c.Event) -> list[object]:
+            if isinstance(event, (c.Started, c.LinkDown)) and len(core.of(c.LinkDown)) < 3:
+                return [c.LinkOpen("venue", url)]
+            return []
+
+        core = Scripted(answer)
+        running = run(Shell("a", core, run_dir, publisher="md.a"))
+        wait_for(lambda: len(core.of(c.LinkDown)) == 3)
+        gc.collect()
+        running.do(c.WakeAt(1))
+        wait_for(lambda: core.of(c.Count))
+        running.stop()
+        assert running.exit_code == 0
+
+
+def greet_and_break_the_rules(server: socket.socket) -> None:
+    for _ in range(3):
+        peer, _ = server.accept()
+        with peer:
+            lines = peer.recv(4096).decode().split("\r\n")
+            key = next(line.split(": ")[1] for line in lines if "websocket-key" in line.lower())
+            digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()
+            head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade"
+            accept = f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}"
+            peer.sendall(f"{head}\r\n{accept}\r\n\r\n".encode() + b"\xff\x00")
+            peer.recv(4096)
