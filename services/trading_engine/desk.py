@@ -14,7 +14,7 @@ from services.trading_engine.calls import Calls
 from services.trading_engine.ledger import Item, Ledger, Request, fingerprint, key_of
 from services.trading_engine.placing import Placing, find
 from services.trading_engine.queries import Queries
-from services.trading_engine.records import ModeRecord, RequestRecord
+from services.trading_engine.records import ModeRecord, ReplyRecord, RequestRecord
 from services.trading_engine.state import EngineState
 
 MAX_ORDERS = 100
@@ -70,6 +70,8 @@ class Desk:
         elif running is not None:
             running.peers.append(event.peer)
         elif answered is not None:
+            # The first one may not be on disk yet; behind a record this one cannot overtake it.
+            self._state.out.record(ReplyRecord(key, answered[1]))
             self._state.out.add(c.Reply(event.peer, answered[1]))
         return True
 
