@@ -63,15 +63,25 @@ class Checker:
     """A witness (world.py) that objects.
 
     Args:
-        limits: what the checks are to keep to: max_open_orders and the greatest quantity.
+        max_open, max_quantity, max_position: what the checks are to keep to.
+
+    Attributes:
         seen: counts of what was looked at, by promise.
     """
 
     def __init__(
-        self, desk: VirtualDesk, truth: Truth, engine: str, max_open: int, max_quantity: Decimal
+        self,
+        desk: VirtualDesk,
+        truth: Truth,
+        engine: str,
+        *,
+        max_open: int,
+        max_quantity: int,
+        max_position: int,
     ) -> None:
         self._desk, self._truth, self._engine = desk, truth, engine
         self._max_open, self._max_quantity = max_open, max_quantity
+        self._max_position = max_position
         self.seen: Counter[str] = Counter()
         self.symbols: tuple[str, ...] = ()
         self._decode = msgspec.json.Decoder(Frame).decode
@@ -92,14 +102,17 @@ class Checker:
         if node.name == self._engine:
             match event:
                 case c.Started():
-                    self._orders, self._fills, self._quotes = {}, set(), {}
+                    known = node.core._state.store.select(closed=True)
+                    self._orders = {order.client_order_id: order for order in known}
+                    self._fills, self._quotes = set(), {}
                     self._owed.clear()
                 case c.BusMessage(message=m.Quote() as quote):
                     self._quotes[quote.instrument] = quote
                 case c.TopicLost(topic) if topic.startswith("quote."):
                     self._quotes[topic.removeprefix("quote.")] = None
-                case c.CommandReceived(peer, request_id) if peer == PEER:
+                case c.CommandReceived(peer=peer, request_id=request_id) if peer == PEER:
                     self._owed[request_id] += 1
+                    self._halted = self._halted and not _releases(event.command)
         elif isinstance(event, c.Started) and node.name.startswith("market_data"):
             self._books.clear()
 
@@ -200,13 +213,24 @@ class Checker:
         count = sum(not each.status.is_final for each in self._orders.values())
         if count > self._max_open:
             raise Violation("P6", f"{count} open orders, those in doubt included")
+        self._check_exposure(order)
+
+    def _check_exposure(self, order: m.OrderUpdated) -> None:
+        """Position and all that may still fill on that side, in doubt or not."""
+        store = self._desk.nodes[self._engine].core._state.store
+        held = store.positions.get(order.instrument, ZERO) * order.side.sign
+        working = sum(
+            each.leaves_quantity
+            for each in self._orders.values()
+            if not each.status.is_final
+            and (each.instrument, each.side) == (order.instrument, order.side)
+        )
+        if held + working > self._max_position:
+            raise Violation("P6", f"exposure {held} + {working}, those in doubt included")
 
     def orders(self) -> list[m.OrderUpdated]:
         """As the engine of this life told them."""
         return list(self._orders.values())
-
-    def set_halted(self, is_halted: bool) -> None:
-        self._halted = is_halted
 
     # --- fills --------------------------------------------------------------------------------
 
@@ -250,6 +274,7 @@ class Checker:
         self._owed[name] -= 1
         if self._owed[name] < 0:
             raise Violation("P1", f"request {name} was answered more often than asked")
+        self._halted = self._halted or (name not in self.replies and _halts(reply))
         before = self.replies.setdefault(name, reply)
         if before != reply:
             raise Violation("P1", f"request {name} got another answer: {before} then {reply}")
@@ -317,6 +342,14 @@ class Checker:
                 raise Violation("P12", f"{name}: {order.cum_quantity} filled here, {there} there")
             if order.status is S.REJECTED and self._truth.placed[name]:
                 raise Violation("P2", f"{name} is at the venue, yet called REJECTED")
+
+
+def _halts(reply: m.CommandReply) -> bool:
+    return reply.accepted and reply.mode is m.TradingMode.HALTED
+
+
+def _releases(command: m.Command) -> bool:
+    return isinstance(command, m.SetMode) and command.mode is not m.TradingMode.HALTED
 
 
 def _is_ours(label: str) -> bool:

@@ -41,6 +41,7 @@ LOST = ("private/edit", "private/cancel*", "private/get_order_*")  # answers tha
 VENUE_STEP_NS = 100 * MS
 MAX_OPEN = 25
 MAX_QUANTITY = 5_000
+MAX_POSITION = 3_000
 BUSY_S = 12.0  # of load and faults
 P3_BAR_S = 5.0
 P2_BAR_S = 7.0  # order_valid_for_ms and 5 s
@@ -75,7 +76,14 @@ class Simulation:
         self.world.set_venue(self._venue())
         assert self.world.venue is not None
         self.truth = Truth(self.world.venue, ACCOUNT)
-        self.checker = Checker(self.world, self.truth, ENGINE, MAX_OPEN, Decimal(MAX_QUANTITY))
+        self.checker = Checker(
+            self.world,
+            self.truth,
+            ENGINE,
+            max_open=MAX_OPEN,
+            max_quantity=MAX_QUANTITY,
+            max_position=MAX_POSITION,
+        )
         self.checker.symbols = (PERP, "ETH-PERPETUAL")
         self.world.witness = self.checker
         self._starts = 0
@@ -140,6 +148,7 @@ class Simulation:
             price_collar_percent=5,
             max_open_orders=MAX_OPEN,
             max_age_ms=5_000,
+            max_position={"perpetual": str(MAX_POSITION)},
         )
         account = msgspec.structs.replace(_config().account(VENUE, "main"), limits=limits)
         own = configuration.credentials(account.credentials)
@@ -218,6 +227,7 @@ class Simulation:
             (self.slow_disk, 1),
             (self.lose_answers, 3),
             (self.outage, 1),
+            (self.halt, 1),
         ]
 
     def _rest(self) -> tuple[float, float]:
@@ -431,6 +441,12 @@ class Simulation:
             late_ns = self.random.choice([200 * MS, 3 * NS_PER_S])
             pattern = self.random.choice(["private/*", "private/get_*"])
             rules.add(Kind.ANSWERS, Act.DELAY, pattern, left=count, delay_ns=late_ns)
+
+    def halt(self) -> None:
+        """Trading stops for a while by command; cancels go on."""
+        self.ask(m.SetMode(m.TradingMode.HALTED, "simulated"))
+        again = m.SetMode(m.TradingMode.ACTIVE, "simulated")
+        self.world.after(NS_PER_S, lambda: self.ask(again))
 
     def outage(self) -> None:
         """Nobody can connect for a while, and who is connected is cut."""

@@ -60,6 +60,7 @@ class World(VirtualDesk):
         self.ups: dict[str, int] = {}  # when each process last got a link
         self._tail: deque[tuple[int, str, Any]] = deque(maxlen=TAIL)
         self.events = 0
+        self._started: dict[str, int] = {}  # name -> its life; before Started nothing arrives
         self._wires: dict[int, Wire] = {}
         self._hash = hashlib.sha256()
         self._encoder = msgspec.msgpack.Encoder(enc_hook=str)
@@ -104,7 +105,9 @@ class World(VirtualDesk):
             self.revive(name, self.make[name]())
 
     def feed(self, node: Node, event: Any) -> None:
-        if not node.is_alive:
+        if isinstance(event, c.Started):
+            self._started[node.name] = node.life
+        if not node.is_alive or self._started.get(node.name) != node.life:
             return
         self.events += 1
         if not isinstance(event, c.Idle):
