@@ -448,6 +448,17 @@ class Fill(Message):
     filled_ns: int  # venue time
     external: bool = False
     tag: str = ""
+    combo: str = ""  # the combo traded, of its own fill and of the fills of its legs
+
+    @property
+    def moves_position(self) -> bool:
+        """Nobody holds a combo: its own fill moves nothing, those of its legs do."""
+        return self.combo != self.instrument
+
+    @property
+    def is_leg(self) -> bool:
+        """Made by a fill of a combo's order, which counts that fill and not this one."""
+        return bool(self.combo) and self.moves_position
 
 
 class FillSnapshot(Message):

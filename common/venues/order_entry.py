@@ -65,6 +65,9 @@ class VenueOrder(msgspec.Struct, frozen=True):
 
 
 class VenueFill(msgspec.Struct, frozen=True):
+    """One execution of an own order. combo: the symbol of the combo traded, of its own fill and of
+    those of its legs, which all name the combo's order."""
+
     exec_id: str
     venue_order_id: str
     label: str
@@ -76,6 +79,11 @@ class VenueFill(msgspec.Struct, frozen=True):
     fee: Decimal
     fee_currency: str
     filled_ns: int
+    combo: str = ""
+
+    @property
+    def is_leg(self) -> bool:
+        return self.combo not in ("", self.symbol)
 
 
 class CallRefused(msgspec.Struct, frozen=True):

@@ -254,5 +254,7 @@ class Holdings:
 def _by_instrument(fills: Iterable[Fill]) -> dict[str, list[Fill]]:
     by_name: dict[str, list[Fill]] = {}
     for fill in fills:
+        if not fill.moves_position:
+            continue
         by_name.setdefault(fill.instrument, []).append(fill)
     return by_name

@@ -189,7 +189,7 @@ class Reports:
         """Count one execution; of an order nobody spoke of yet, wait a moment for that."""
         order = self.find(seen.venue_order_id, seen.label)
         if self._state.store.knows_fill(seen.exec_id):
-            if order is not None:  # told before the order was known
+            if order is not None and not seen.is_leg:  # told before the order was known
                 order.mark_counted(seen.exec_id, seen.price, seen.quantity)
             return
         if order is None and source == "stream":
@@ -235,7 +235,7 @@ class Reports:
         if fill.filled_ns > self._based_ns:  # else the venue's positions have it
             state.store.move(fill)
         state.out.record(FillRecord(fill))
-        if order is not None:
+        if order is not None and not fill.is_leg:
             self._count_in(order, fill, source, now_ns)
         state.publish_fill(fill)
 
@@ -280,4 +280,5 @@ class Reports:
             filled_ns=seen.filled_ns,
             external=order.state.external if order else True,
             tag=order.state.tag if order else "",
+            combo=state.market.name_of(seen.combo) if seen.combo else "",
         )

@@ -52,7 +52,8 @@ class Restorer:
             if state.status is S.PENDING_REPLACE:
                 order.wanted = self._wanted(state.client_order_id)
             for fill in fills.get(state.client_order_id, ()):
-                order.mark_counted(fill.exec_id, fill.last_price, fill.last_quantity)
+                if not fill.is_leg:
+                    order.mark_counted(fill.exec_id, fill.last_price, fill.last_quantity)
                 order.venue_order_ids.add(fill.venue_order_id)
             store.put(order)
 

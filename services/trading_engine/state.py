@@ -126,7 +126,7 @@ class EngineState:
     def _count_fill(self, fill: m.Fill) -> None:
         """Too many fills in quick succession halt their strategy until a person enables it."""
         limit, owner = self.limits.max_fills, fill.owner
-        if limit is None or not owner:
+        if limit is None or not owner or fill.is_leg:
             return
         count = self.repeats.on_fill(owner, fill.filled_ns, self.limits.fills_within_ns)
         if count <= limit or self.modes.of(owner).mode is m.TradingMode.HALTED:

@@ -121,6 +121,8 @@ class OrderStore:
 
     def move(self, fill: m.Fill) -> None:
         """Change our own quantity of the instrument by a fill."""
+        if not fill.moves_position:
+            return
         before = self.positions.get(fill.instrument, ZERO)
         self.positions[fill.instrument] = before + fill.side.sign * fill.last_quantity
 

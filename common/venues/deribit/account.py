@@ -225,7 +225,8 @@ class AccountFeed:
         return [self._fill(fill) for fill in fills]
 
     def _fill(self, fill: VenueFill) -> Fill:
-        if not fill.exec_id or min(fill.quantity, fill.price) <= 0:
+        is_of_combo = fill.combo == fill.symbol  # its price may be negative
+        if not fill.exec_id or fill.quantity <= 0 or (fill.price <= 0 and not is_of_combo):
             text = "a trade without id, amount or price"
             raise VenueProtocolError(VENUE_NAME, text, fill.exec_id)
         return Fill(
@@ -243,6 +244,7 @@ class AccountFeed:
             fee=fill.fee,
             fee_currency=fill.fee_currency,
             filled_ns=fill.filled_ns,
+            combo=f"{VENUE_NAME}.{fill.combo}" if fill.combo else "",
         )
 
 

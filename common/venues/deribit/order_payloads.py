@@ -10,6 +10,7 @@ https://docs.deribit.com (private/buy, private/get_user_trades_by_instrument), r
      "price":2000.05,"amount":4.0,"fee":0.0000012,"fee_currency":"ETH","liquidity":"M",
      "timestamp":1700000000500,"label":"42","state":"open","trade_seq":9}
 
+A trade of a combo has "combo_id" and "legs"; each leg is a trade of its own with that "combo_id".
 Members come and go without notice: what is not needed is not read. A waiting stop-market order has
 the text "market_price" for a price and may lack filled_amount.
 """
@@ -111,6 +112,8 @@ class _Trade(msgspec.Struct, gc=False):
     liquidity: str
     timestamp: int
     label: str | None = None
+    combo_id: str | None = None
+    legs: list[msgspec.Raw] | None = None
 
 
 class _Placed(msgspec.Struct, gc=False):
@@ -243,4 +246,5 @@ def _fill(trade: _Trade) -> VenueFill:
         fee=plain(trade.fee),
         fee_currency=trade.fee_currency,
         filled_ns=trade.timestamp * NS_PER_MS,
+        combo=trade.instrument_name if trade.legs else trade.combo_id or "",
     )

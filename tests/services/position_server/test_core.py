@@ -449,3 +449,16 @@ def test_events_that_are_nothing_to_us_do_nothing():
     scene = Scene().started()
     assert scene.give(c.Unsubscribed("account.sim.main")).out == []
     assert scene.bus(m.InstrumentState(PERP, m.InstrumentStatus.HALTED)).out == [READY]
+
+
+def test_a_fill_of_a_combo_moves_nothing_and_those_of_its_legs_do():
+    combo = "sim.BTC-FS"
+    own = msgspec.structs.replace(fill("c", 10, -3, combo), combo=combo)
+    same_sign = msgspec.structs.replace(fill("d", 10, 3, combo), combo=combo)
+    leg = msgspec.structs.replace(fill("l", 10, 100), combo=combo)
+    scene = Scene().started().bus(own).bus(same_sign).bus(leg)
+    scene.tell(a.PositionsChanged([own, same_sign], []))
+    scene.tell(a.PositionsChanged([leg], [report(10, 100)]))
+    assert scene.position().quantity == 10 and scene.position().confirmed
+    scene.give(c.Subscribed("account.sim.main", True))
+    assert [each.instrument for each in scene.published()[0].positions] == [PERP]

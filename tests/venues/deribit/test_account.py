@@ -251,3 +251,16 @@ def test_nothing_but_a_protocol_error_comes_out_of_strange_values(value, field, 
     data = {"positions": positions, "trades": trades}
     with contextlib.suppress(VenueProtocolError):
         notify(make_feed(), "user.changes.any.any.raw", data)
+
+
+def test_a_fill_of_a_combo_may_have_a_negative_price_and_its_legs_name_it():
+    combo = "ETH-FS-25DEC26_PERP"
+    leg = TRADE | {"combo_id": combo, "combo_trade_id": "7"}
+    own = TRADE | {"trade_id": "ETH-7", "instrument_name": combo, "price": -3.5, "legs": [leg]}
+    (change,) = notify(make_feed(), "user.changes.any.any.raw", {"trades": [own, leg]})
+    ours, of_leg = change.fills
+    assert (ours.combo, ours.last_price) == (f"deribit.{combo}", D("-3.5"))
+    assert not ours.moves_position and not ours.is_leg
+    assert of_leg.combo == ours.combo and of_leg.moves_position and of_leg.is_leg
+    with pytest.raises(VenueProtocolError):
+        notify(make_feed(), "user.changes.any.any.raw", {"trades": [leg | {"price": -1}]})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from common.venues.deribit.order_payloads import decode_trades
 from tests.venues.deribit.simulator_kit import PERPETUAL, Client, Venue
 
 
@@ -125,3 +127,19 @@ def test_orders_of_combos_rest_at_negative_prices_and_go_with_their_leg(client: 
     stop = {"type": "stop_market", "trigger": "mark_price", "trigger_price": 1}
     refused = client.refused("private/buy", instrument_name=name, amount=10, **stop)
     assert refused[0] == 13036
+
+
+def test_the_desk_counts_each_leg_once(client: Client) -> None:
+    name, near = spread(client)["id"], futures(client)[0]
+    client.ask("private/subscribe", channels=["user.trades.any.any.raw"])
+    client.ask("private/buy", instrument_name=name, amount=100, type="market")
+    told = [trade for trades in client.take("user.trades.any.any.raw") for trade in trades]
+    fills, _ = decode_trades(json.dumps(told).encode())
+    assert {fill.combo for fill in fills} == {name}
+    assert {fill.symbol: fill.is_leg for fill in fills} == {
+        name: False,
+        near: True,
+        PERPETUAL: True,
+    }
+    assert len({fill.exec_id for fill in fills}) == 3
+    assert len({fill.venue_order_id for fill in fills}) == 1
