@@ -22,6 +22,7 @@ from services.cli.settings import (
     write_record,
 )
 from services.cli.supervisor import Supervisor
+from services.trading_engine.shell import read_limits, risk_path
 
 UP_TIMEOUT_S = 60.0
 STRATEGIES_TIMEOUT_S = 5.0
@@ -54,6 +55,9 @@ def check_limits(config: DeskConfig, source: Path) -> None:
     for name, venue in config.venues.items():
         for account in venue.accounts:
             Limits.of(account.limits, f"{source}: venues.{name}.accounts.{account.name}.limits")
+            path = risk_path(config, source)
+            if path is not None:
+                read_limits(path, f"{name}.{account.name}")
 
 
 def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool]:

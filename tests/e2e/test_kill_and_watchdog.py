@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 
 from common.rundir import RunDir
 from services.cli.supervisor import Supervisor
-from tests.e2e.desk import Desk, prepare, running
+from tests.e2e.desk import CHECKOUT, Desk, prepare, running
 
 ENGINE = "trading_engine.deribit.main"
 PERPETUAL = "deribit.BTC-PERPETUAL"
@@ -24,8 +25,23 @@ PATIENCE_S = 30.0
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with running(prepare(tmp_path_factory.mktemp("watched"))) as made:
+    made = prepare(tmp_path_factory.mktemp("watched"))
+    config = yaml.safe_load(made.config_path.read_text())
+    made.config_path.write_text(yaml.safe_dump(config | {"risk_file": "risk.yaml"}))
+    write_limits(made)
+    with running(made):
         yield made
+
+
+def write_limits(desk: Desk, **changes: Any) -> None:
+    """The example's limits, wide enough for bursts of the same order."""
+    risk = yaml.safe_load((CHECKOUT / "config" / "risk.yaml").read_text())
+    bursts = {"max_same_orders": 100_000, "max_external_orders": 1000}
+    wide = {"price_collar_percent": 50, "max_age_ms": 5000}
+    risk["accounts"]["deribit.main"] |= bursts | wide | changes
+    path = desk.config_path.parent / "risk.yaml"
+    path.with_suffix(".new").write_text(yaml.safe_dump(risk))
+    path.with_suffix(".new").replace(path)
 
 
 @pytest.fixture
@@ -178,3 +194,18 @@ def test_row_12_sigterm_in_a_burst_loses_no_order(released: Desk) -> None:
     known = {order["client_order_id"] for order in orders}
     assert {x["client_order_id"] for x in sent if x["accepted"]} <= known
     assert len(known) == open_at_venue(released)
+
+
+def test_limits_change_without_a_restart_and_a_broken_file_changes_nothing(released: Desk) -> None:
+    pid = pid_of(released, ENGINE)
+    write_limits(released, max_quantity={"perpetual": "5"})
+    eventually(lambda: place(released).get("reason") == "MAX_QUANTITY", "the new limit holds")
+    (released.config_path.parent / "risk.yaml").write_text("risk: [")
+    log = released.run_dir / "logs" / f"{ENGINE}.jsonl"
+    eventually(lambda: "the risk file cannot be used" in log.read_text(), "it is told")
+    assert place(released)["reason"] == "MAX_QUANTITY"
+    write_limits(released, max_notional=None)
+    eventually(lambda: place(released).get("reason") == "NO_LIMIT", "a missing limit refuses")
+    write_limits(released)
+    eventually(lambda: place(released)["accepted"], "trades again")
+    assert pid_of(released, ENGINE) == pid
