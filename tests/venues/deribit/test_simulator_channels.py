@@ -317,3 +317,30 @@ def test_instruments_come_and_go_at_eight() -> None:
     assert ticker["state"] == "closed" and ticker["delivery_price"] > 0
     expired = {i["instrument_name"] for i in client.ask("public/get_instruments", expired=True)}
     assert expired == closed
+
+
+def test_joining_between_two_steps_of_the_market_breaks_nobodys_chain(venue: Venue) -> None:
+    """The joiner's other channels move the clock, so its snapshot is ahead of the last step."""
+    channels = [f"book.{PERPETUAL}.{interval}" for interval in ("raw", "100ms")]
+    reader = venue.connect().login()
+    reader.ask("public/subscribe", channels=channels)
+    books = {channel: Book() for channel in channels}
+    names = iter(client_options(reader))
+    for _ in range(20):
+        venue.pass_ms(10)
+        venue.now_ns += 7_000_000
+        late = venue.connect().login()
+        late.ask("public/subscribe", channels=[*channels, f"quote.{next(names)}"])
+        joined = {channel: Book() for channel in channels}
+        venue.pass_ms(200)
+        for channel in channels:
+            for link, book in ((reader, books[channel]), (late, joined[channel])):
+                for data in link.take(channel):
+                    book.apply(data)
+            assert joined[channel].sides == books[channel].sides
+        late.leave()
+
+
+def client_options(client: Client) -> list[str]:
+    found = client.ask("public/get_instruments", currency="any", kind="option")
+    return [instrument["instrument_name"] for instrument in found]

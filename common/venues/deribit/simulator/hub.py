@@ -61,6 +61,8 @@ class Hub:
                 return None
             stream.label = label
             self._add(key, stream, now_ns)
+        else:
+            self._bring_up(stream, now_ns)
         held = self._read_by.setdefault(connection, {})
         if held.get(channel, key) != key:
             self.unsubscribe(connection, channel)
@@ -75,6 +77,15 @@ class Hub:
             self._listeners.setdefault(listened, {})[stream] = None
         if stream.is_periodic:
             self._periodic[stream] = None
+
+    def _bring_up(self, stream: Stream, now_ns: int) -> None:
+        """Play the books up to now, so that the joiner's snapshot holds nothing the readers lack.
+
+        What happens in it is routed with all that the subscription causes, before `welcome`.
+        """
+        for symbol in stream.symbols:
+            self._exchange.watch(symbol, now_ns)
+            self._exchange.unwatch(symbol)
 
     def welcome(self, connection: int, stream: Stream, now_ns: int) -> list[Output]:
         """The joiner's first notification, consistent with all that follow.
