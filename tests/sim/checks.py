@@ -259,8 +259,7 @@ class Checker:
             return
         truth = self._truth.books.get((name.partition(".")[2], sequence))
         if truth is None:
-            self.seen["P8 not known"] += 1  # a replayed frame of before the book was watched
-            return
+            raise Violation("P8", f"{name} has no state {sequence} at the venue")
         if truth != book.levels:
             raise Violation("P8", f"the published {name} is not the venue's at {sequence}")
 

@@ -48,7 +48,6 @@ class Truth:
         self.fills: dict[int, SimulatedFill] = {}
         self.cum: Counter[str] = Counter()  # quantity filled, by label
         self.books: dict[tuple[str, int], Levels] = {}
-        self._now: dict[str, tuple[int, Levels]] = {}
         self._place, self._drain = self._exchange.place, self._exchange.drain
         self._exchange.place, self._exchange.drain = self._on_place, self._on_drain
 
@@ -73,18 +72,17 @@ class Truth:
         return events  # type: ignore[no-any-return]
 
     def _change(self, change: BookChange) -> None:
-        number, levels = self._now.get(change.symbol, (-1, ({}, {})))
-        if number != change.prev_change_id:
-            self._now.pop(change.symbol, None)
+        before = self.books.get((change.symbol, change.prev_change_id))
+        if before is None:
             return
-        levels = (dict(levels[0]), dict(levels[1]))
+        levels = (dict(before[0]), dict(before[1]))
         for side, changes in zip(levels, (change.bids, change.asks), strict=True):
             for level in changes:
                 if level.quantity:
                     side[level.price] = level.quantity
                 else:
                     side.pop(level.price, None)
-        self._keep(change.symbol, change.change_id, levels)
+        self.books[change.symbol, change.change_id] = levels
 
     def _look(self, symbol: str) -> None:
         """The book itself must be what its changes make."""
@@ -92,11 +90,7 @@ class Truth:
         levels: Levels = (dict(view.bids), dict(view.asks))
         known = self.books.get((symbol, view.change_id))
         assert known is None or known == levels, f"the venue's own book of {symbol} differs"
-        self._keep(symbol, view.change_id, levels)
-
-    def _keep(self, symbol: str, number: int, levels: Levels) -> None:
-        self._now[symbol] = number, levels
-        self.books[symbol, number] = levels
+        self.books[symbol, view.change_id] = levels
 
     def look(self, symbols: tuple[str, ...]) -> None:
         """After any event: books may have been made, orders filled."""
