@@ -35,6 +35,8 @@ class Holding(msgspec.Struct, frozen=True):
         worst, instrument = self.worst, self.instrument
         if not worst:
             return ZERO
+        if instrument.is_combo:
+            return combo_value(instrument, worst, self.index)
         if instrument.is_inverse_future:
             return instrument.notional(worst, self.price or ZERO)
         if self.price is None:
@@ -58,6 +60,13 @@ def total(holdings: Iterable[Holding]) -> Decimal | None:
             return None
         result += value
     return result
+
+
+def combo_value(instrument: Instrument, quantity: Decimal, index: Decimal | None) -> Decimal | None:
+    """What one leg of it is worth at most: the price of a combo says nothing of the risk."""
+    if instrument.is_inverse_future:
+        return quantity
+    return None if index is None else quantity * index
 
 
 def _is_inverse_option(instrument: Instrument) -> bool:

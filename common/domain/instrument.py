@@ -11,6 +11,9 @@ from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
 
 from common.messages import ContractType, InstrumentDefinition, InstrumentKind, Side
 
+FUTURES = (InstrumentKind.PERPETUAL, InstrumentKind.FUTURE, InstrumentKind.FUTURE_COMBO)
+COMBOS = (InstrumentKind.FUTURE_COMBO, InstrumentKind.OPTION_COMBO)
+
 
 def exact(value: float) -> Decimal:
     """The decimal a float was printed as: the border from market data to money."""
@@ -18,16 +21,16 @@ def exact(value: float) -> Decimal:
 
 
 class Instrument:
-    """An InstrumentDefinition with its rules."""
+    """An InstrumentDefinition with its rules; of a combo of inverse futures those of its legs."""
 
-    __slots__ = ("definition", "is_inverse_future", "name")
+    __slots__ = ("definition", "is_combo", "is_inverse_future", "name")
 
     def __init__(self, definition: InstrumentDefinition) -> None:
         self.definition = definition
         self.name = definition.instrument
+        self.is_combo = definition.kind in COMBOS  # its price is a difference: below 0 too
         self.is_inverse_future = (
-            definition.contract_type is ContractType.INVERSE
-            and definition.kind in (InstrumentKind.PERPETUAL, InstrumentKind.FUTURE)
+            definition.contract_type is ContractType.INVERSE and definition.kind in FUTURES
         )
 
     def tick_at(self, price: Decimal) -> Decimal:

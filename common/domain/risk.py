@@ -14,7 +14,7 @@ from math import isfinite
 import msgspec
 
 from common.config import LimitsConfig
-from common.domain.exposure import Holding, total
+from common.domain.exposure import Holding, combo_value, total
 from common.domain.instrument import Instrument, exact
 from common.errors import ConfigError
 from common.messages import (
@@ -118,7 +118,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 class Market(msgspec.Struct, frozen=True):
     """Prices known now; None where unknown or stale. age_ms: since it was last proved that quotes
-    are right; None without a quote."""
+    are right; None without a quote. is_signed: prices may be 0 and below, as those of combos."""
 
     bid: float | None = None
     ask: float | None = None
@@ -126,10 +126,15 @@ class Market(msgspec.Struct, frozen=True):
     last: float | None = None
     index: float | None = None
     age_ms: float | None = None
+    min_price: float | None = None  # the venue's band
+    max_price: float | None = None
+    is_signed: bool = False
 
     def known(self, name: str) -> Decimal | None:
         value = getattr(self, name)
-        return exact(value) if value is not None and isfinite(value) and value > 0 else None
+        if value is None or not isfinite(value) or (value <= 0 and not self.is_signed):
+            return None
+        return exact(value)
 
     @property
     def mid(self) -> Decimal | None:
@@ -269,7 +274,11 @@ def _check_display(
 
 
 def _check_one_price(field: str, price: Decimal, instrument: Instrument) -> Refusal | None:
-    if not price.is_finite() or not 0 < price <= LARGEST:
+    if instrument.is_combo and field == "price":
+        if not price.is_finite() or abs(price) > LARGEST:
+            text = f"{field} {price} must be at most {LARGEST:f} away from 0"
+            return Refusal(R.BAD_PRICE, field, text)
+    elif not price.is_finite() or not 0 < price <= LARGEST:
         return Refusal(R.BAD_PRICE, field, f"{field} {price} must be above 0, at most {LARGEST:f}")
     if instrument.is_on_tick(price):
         return None
@@ -377,6 +386,9 @@ def _check_exposure(
     if after.worst <= before.worst:
         return None  # whatever the limits, it brings nothing new
     key, limit = _limit_of(limits.max_position, instrument)
+    if limit is None and limits.max_position and instrument.is_combo:
+        text = f"positions are limited, and max_position says nothing of {instrument.name}"
+        return Refusal(R.NO_LIMIT, "instrument", f"{text} or its kind, whose legs would change")
     if limit is not None and after.worst > limit:
         text = f"a position of {after.worst} could come of it, the limit is {limit} for {key}"
         return Refusal(R.EXPOSURE, "quantity", text)
@@ -420,6 +432,8 @@ def _check_notional(
     if limits.max_notional is None and minimum <= 0:
         return None
     price = _worst_price(order, state.market)
+    if instrument.is_combo:
+        return _check_combo_notional(order, limits, state, instrument)
     if price is None and not instrument.is_inverse_future:
         return Refusal(R.NO_MARKET_DATA, "instrument", "no price to value this order with")
     value = instrument.notional(order.quantity, price or ZERO)
@@ -435,6 +449,18 @@ def _check_notional(
         value *= index
     if value > limits.max_notional:
         text = f"a value of {value:.2f} is above the limit of {limits.max_notional}"
+        return Refusal(R.MAX_NOTIONAL, "quantity", text)
+    return None
+
+
+def _check_combo_notional(
+    order: PlaceOrder, limits: Limits, state: State, instrument: Instrument
+) -> Refusal | None:
+    value = combo_value(instrument, order.quantity, state.market.known("index"))
+    if value is None:
+        return Refusal(R.NO_MARKET_DATA, "instrument", "no index to value this combo with")
+    if limits.max_notional is not None and value > limits.max_notional:
+        text = f"a leg's value of {value:.2f} is above the limit of {limits.max_notional}"
         return Refusal(R.MAX_NOTIONAL, "quantity", text)
     return None
 
@@ -458,6 +484,8 @@ def _check_collar(
     percent = limits.option_collar_percent if is_option else limits.collar_percent
     if percent is None or order.order_type in TRIGGERED_MARKET | TRAILING:
         return None  # a stop has no price of its own until it wakes
+    if instrument.is_combo:
+        return _check_band(order, state.market)
     references = _references(order, state.market, is_option)
     if not references:
         return Refusal(R.NO_MARKET_DATA, "instrument", "no mid, mark or last price to judge by")
@@ -470,6 +498,19 @@ def _check_collar(
             text = f"price {price} is more than {percent} % away from the {name} of {reference}"
             return Refusal(R.PRICE_COLLAR, "price", text)
     return None
+
+
+def _check_band(order: PlaceOrder, market: Market) -> Refusal | None:
+    """The collar of a combo, whose price may be near 0: a share of that is no measure."""
+    lowest, highest = market.known("min_price"), market.known("max_price")
+    price = order.price if order.price is not None else _touch(order.side, market)
+    if lowest is None or highest is None or price is None:
+        text = "no price band of the venue, or no price, to judge an order of a combo by"
+        return Refusal(R.NO_MARKET_DATA, "instrument", text)
+    if lowest <= price <= highest:
+        return None
+    text = f"price {price} is outside the venue's band of {lowest} to {highest}"
+    return Refusal(R.PRICE_COLLAR, "price", text)
 
 
 def _references(order: PlaceOrder, market: Market, is_option: bool) -> dict[str, Decimal]:

@@ -64,6 +64,7 @@ class MarketView:
         if watch is None:
             return Market()
         quote, ticker = watch.quote, watch.ticker
+        known = self._instruments.get(name)
         usable = quote is not None and not quote.stale
         proved_ns = max(watch.quoted_ns, self._beaten_ns)
         return Market(
@@ -73,6 +74,9 @@ class MarketView:
             mark=ticker.mark_price if ticker else None,
             last=ticker.last_price if ticker else None,
             index=ticker.index_price if ticker else None,
+            min_price=ticker.min_price if ticker else None,
+            max_price=ticker.max_price if ticker else None,
+            is_signed=known is not None and known.is_combo,
         )
 
     def watch(self, name: str, now_ns: int) -> list[c.CoreCommand]:

@@ -108,7 +108,7 @@ class Reports:
             return False
         if state.status is m.OrderStatus.PENDING_REPLACE and wanted is not None:
             asked = (
-                wanted.price or state.price,
+                state.price if wanted.price is None else wanted.price,
                 wanted.quantity or state.quantity,
                 wanted.trigger_price or state.trigger_price,
             )

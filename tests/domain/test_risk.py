@@ -376,3 +376,61 @@ def test_strict_refuses_by_name_what_has_no_limit():
 def test_a_limit_of_nothing_is_a_configuration_error(name: str):
     with pytest.raises(ConfigError, match=name):
         Limits.of(LimitsConfig(**{name: 0}))
+
+
+COMBO = msgspec.structs.replace(
+    PERP,
+    instrument="deribit.BTC-FS-25DEC26_PERP",
+    symbol="BTC-FS-25DEC26_PERP",
+    kind=InstrumentKind.FUTURE_COMBO,
+)
+LINEAR_COMBO = msgspec.structs.replace(COMBO, contract_type=ContractType.LINEAR, quote="USDC")
+NEAR_ZERO = Market(
+    bid=-2.5, ask=2.5, mark=0.0, index=50000.0, min_price=-900.0, max_price=900.0, is_signed=True
+)
+
+
+@pytest.mark.parametrize(
+    ("price", "reason"),
+    [
+        ("-2.5", None),
+        ("0", None),
+        ("-900", None),
+        ("-900.5", R.PRICE_COLLAR),
+        ("901", R.PRICE_COLLAR),
+        ("-0.3", R.PRICE_OFF_TICK),
+        ("-1e30", R.BAD_PRICE),
+        ("NaN", R.BAD_PRICE),
+        (None, None),
+    ],
+)
+def test_prices_of_combos_are_judged_by_the_venues_band(price: str | None, reason: R | None):
+    kind = OrderType.LIMIT if price else OrderType.MARKET
+    wanted = order(price, order_type=kind)
+    refusal = check(wanted, limits(price_collar_percent=D(1)), state(COMBO, market=NEAR_ZERO))
+    assert (refusal and refusal.reason) == reason
+
+
+def test_a_combo_without_a_band_is_not_judged():
+    market = msgspec.structs.replace(NEAR_ZERO, min_price=None)
+    refusal = check(order("1"), limits(price_collar_percent=D(1)), state(COMBO, market=market))
+    assert refusal is not None and refusal.reason is R.NO_MARKET_DATA
+
+
+@pytest.mark.parametrize(("definition", "largest"), [(COMBO, "1000"), (LINEAR_COMBO, "0")])
+def test_a_combo_is_worth_its_legs_whatever_its_price(
+    definition: InstrumentDefinition, largest: str
+):
+    few = limits(max_notional=D(1000))
+    for quantity, is_passed in ((largest, True), ("1010", False)):
+        if D(quantity):
+            refusal = check(order("-1", quantity), few, state(definition, market=NEAR_ZERO))
+            assert (refusal is None) is is_passed
+
+
+def test_limits_of_positions_must_speak_of_combos():
+    only_perpetual = limits(max_position={"BTC-PERPETUAL": D(1000)})
+    refusal = check(order("1"), only_perpetual, state(COMBO, market=NEAR_ZERO))
+    assert refusal is not None and refusal.reason is R.NO_LIMIT
+    also = limits(max_position={"BTC-PERPETUAL": D(1000), "future_combo": D(1000)})
+    assert check(order("1"), also, state(COMBO, market=NEAR_ZERO)) is None

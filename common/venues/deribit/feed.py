@@ -16,6 +16,7 @@ import msgspec
 from common.config import Credentials
 from common.errors import VenueProtocolError
 from common.messages import IndexPrice, Side, Ticker, Trade
+from common.venues.deribit.reference import lowest_price
 from common.venues.deribit.session import (
     NS_PER_MS,
     VENUE_NAME,
@@ -315,8 +316,8 @@ class Feed:
         return [StreamsStarted(accepted, refused)]
 
 
-def _flat(levels: list[_Level]) -> list[float]:
-    """Flat levels; None of them may be zero, negative or infinite.
+def _flat(levels: list[_Level], lowest: float) -> list[float]:
+    """Flat levels; none of them may be infinite, or at `lowest` (0, -inf for combos) or below.
 
     Raises:
         msgspec.ValidationError: one is, or its action is not known.
@@ -328,7 +329,7 @@ def _flat(levels: list[_Level]) -> list[float]:
             quantity = 0.0
         elif (action != "new" and action != "change") or not 0.0 < quantity < inf:
             raise msgspec.ValidationError(f"level {action[:20]!r} {price} {quantity}")
-        if not 0.0 < price < inf:
+        if not lowest < price < inf:
             raise msgspec.ValidationError(f"level {action!r} {price} {quantity}")
         flat.append(price)
         flat.append(quantity)
@@ -337,7 +338,8 @@ def _flat(levels: list[_Level]) -> list[float]:
 
 def book_event(instrument: str, book: _Book) -> BookReset | BookChange:
     """A whole book is what calls itself one, what follows nothing, and what follows 0."""
-    bids, asks = _flat(book.bids), _flat(book.asks)
+    lowest = lowest_price(instrument)
+    bids, asks = _flat(book.bids, lowest), _flat(book.asks, lowest)
     time_ns = book.timestamp * NS_PER_MS
     if book.type == "snapshot" or not book.prev_change_id:
         return BookReset(instrument, bids, asks, book.change_id, time_ns)
@@ -350,9 +352,10 @@ def parse_book(instrument: str, data: msgspec.Raw) -> list[FeedEvent]:
 
 def parse_trades(instrument: str, data: msgspec.Raw) -> list[FeedEvent]:
     events: list[FeedEvent] = []
+    lowest = lowest_price(instrument)
     for trade in _trades.decode(data):
         side = SIDES.get(trade.direction)
-        if side is None or not 0 < trade.price < inf or not 0 < trade.amount < inf:
+        if side is None or not lowest < trade.price < inf or not 0 < trade.amount < inf:
             raise VenueProtocolError(VENUE_NAME, "a trade that cannot be", bytes(data))
         message = Trade(
             instrument, trade.price, trade.amount, side, trade.trade_id, bool(trade.liquidation)
@@ -391,8 +394,8 @@ def parse_ticker(instrument: str, raw: msgspec.Raw) -> list[FeedEvent]:
         underlying_price=data.underlying_price,
         underlying=data.underlying_index,
         interest_rate=data.interest_rate,
-        bid_price=data.best_bid_price or None,
-        ask_price=data.best_ask_price or None,
+        bid_price=data.best_bid_price if data.best_bid_amount else data.best_bid_price or None,
+        ask_price=data.best_ask_price if data.best_ask_amount else data.best_ask_price or None,
     )
     quantities = data.best_bid_amount or 0.0, data.best_ask_amount or 0.0
     return [TickerReceived(message, *quantities, data.timestamp * NS_PER_MS)]

@@ -139,7 +139,8 @@ class OrderEntry:
             "valid_until": valid_until_ns // NS_PER_MS,
         }
         for name in ("price", "trigger_price"):
-            value = getattr(wanted, name) or getattr(order, name)
+            new, old = getattr(wanted, name), getattr(order, name)
+            value = old if new is None else new
             if value is not None:
                 params[name] = value
         params |= _extras(order)

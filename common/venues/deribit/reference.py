@@ -1,7 +1,7 @@
 """Reference data of Deribit over REST: instruments, and single books for checks.
 
 https://docs.deribit.com/api-reference/market-data/public-get_instruments, read in August 2026.
-Combos are left out: their prices may be negative and the desk has no such kind.
+A combo is an instrument like others, but its prices may be negative and nobody holds it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from functools import lru_cache
+from math import inf
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -30,7 +31,8 @@ from common.venues.streams import RestBook
 
 SYMBOL = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 CONTRACT_TYPES = {"reversed": ContractType.INVERSE, "linear": ContractType.LINEAR}
-COMBOS = ("future_combo", "option_combo")
+OPTIONS = (InstrumentKind.OPTION, InstrumentKind.OPTION_COMBO)
+COMBO_SYMBOL = re.compile(r"[A-Z0-9_]+-[A-Z]+-")  # BTC-FS-25DEC26_PERP, ETH-CCAL-...
 ZERO = Decimal(0)
 T = TypeVar("T")
 
@@ -115,12 +117,9 @@ class Reference:
         definitions, problems = [], []
         for entry in entries:
             try:
-                definition = parse_instrument(entry)
+                definitions.append(parse_instrument(entry))
             except VenueProtocolError as error:
                 problems.append(str(error))
-            else:
-                if definition is not None:
-                    definitions.append(definition)
         return definitions, problems
 
     def book_call(self, call_id: str, instrument: str, depth: int = 20) -> HttpCall:
@@ -137,6 +136,12 @@ class Reference:
             book.change_id,
             book.timestamp * NS_PER_MS,
         )
+
+
+@lru_cache(maxsize=4096)
+def lowest_price(instrument: str) -> float:
+    """Above what prices of an instrument must be, told by its name; of a combo they may be any."""
+    return -inf if COMBO_SYMBOL.match(instrument.removeprefix(f"{VENUE_NAME}.")) else 0.0
 
 
 def result_of(body: bytes) -> msgspec.Raw:
@@ -156,17 +161,14 @@ def result_of(body: bytes) -> msgspec.Raw:
     return reply.result
 
 
-def parse_instrument(entry: msgspec.Raw) -> InstrumentDefinition | None:
-    """One instrument object; None for a combo.
+def parse_instrument(entry: msgspec.Raw) -> InstrumentDefinition:
+    """One instrument object.
 
     Raises:
         VenueProtocolError: it lacks what a definition needs, or a word in it is not known.
     """
     try:
-        data = _instruments.decode(entry)
-        if data.kind in COMBOS:
-            return None
-        return _definition(data)
+        return _definition(_instruments.decode(entry))
     except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, ValueError) as error:
         raise VenueProtocolError(VENUE_NAME, f"instrument: {error}", bytes(entry)) from None
 
@@ -179,7 +181,7 @@ def _definition(data: _Instrument) -> InstrumentDefinition:
     kind = _kind(data)
     contract_type = _contract_type(data, kind)
     inverse = contract_type is ContractType.INVERSE
-    is_option = kind is InstrumentKind.OPTION
+    is_option = kind in OPTIONS
     # In 2021 the quote currency of inverse options read USD; their price was in the coin even then.
     quote_currency = data.base_currency if inverse and is_option else data.quote_currency
     counter = data.counter_currency or data.quote_currency
@@ -206,7 +208,7 @@ def _definition(data: _Instrument) -> InstrumentDefinition:
             (_exact(step.above_price), _exact(step.tick_size)) for step in data.tick_size_steps
         ),
         strike=None if data.strike is None else _exact(data.strike),
-        option_type=OptionType(data.option_type) if is_option else None,
+        option_type=OptionType(data.option_type) if kind is InstrumentKind.OPTION else None,
         expiration_ns=_expiration_ns(data, kind),
         created_ns=data.creation_timestamp * NS_PER_MS,
         max_leverage=data.max_leverage,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from common import messages as m
 from common.config import LimitsConfig
-from tests.services.trading_engine.kit import PERP, Bench, D
+from tests.services.trading_engine.kit import PERP, PERPETUAL, Bench, D
 from tests.services.trading_engine.twin import VenueTwin
 
 COMBO = "BTC-FS-25DEC26_PERP"
@@ -84,3 +85,25 @@ def fill_of(exec_id: str, instrument: str) -> m.Fill:
     ids = (exec_id, "1", "V1", instrument, "deribit", "main", "me")
     terms = (side, D(1), D(10), liquidity, D(0), "BTC", 1_700_000_000_000_000_000)
     return m.Fill(*ids, *terms, combo=f"deribit.{COMBO}")
+
+
+def test_the_desk_trades_a_combo_that_came_up_at_run_time() -> None:
+    name = f"deribit.{COMBO}"
+    bench = Bench().start()
+    kind = m.InstrumentKind.FUTURE_COMBO
+    new = msgspec.structs.replace(PERPETUAL, instrument=name, symbol=COMBO, kind=kind)
+    bench.bus(f"instrument.{name}", new)
+    bench.prices = False
+    ticker = m.Ticker(name, -1.0, 50000.0, None, min_price=-900.0, max_price=900.0)
+    command = m.PlaceOrder(name, m.Side.BUY, D(100), price=D("-50.5"))
+    bench.ask(command)
+    bench.bus(f"quote.{name}", m.Quote(name, -2.5, 10.0, 2.5, 10.0))
+    bench.bus(f"ticker.{name}", ticker)
+    bench.advance(1)
+    (order,) = bench.open_orders()
+    assert (order.instrument, order.price) == (name, D("-50.5"))
+    assert bench.twin.orders[order.venue_order_id]["price"] == -50.5
+    assert bench.asked(m.ModifyOrder(order.client_order_id, price=D(0))).accepted
+    assert bench.order(order.client_order_id).price == 0
+    assert bench.asked(m.CancelOrder(order.client_order_id)).accepted
+    assert bench.open_orders() == []

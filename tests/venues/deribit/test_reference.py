@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 from decimal import Decimal
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from common.domain.instrument import Instrument
 from common.errors import VenueProtocolError
 from common.messages import ContractType, InstrumentKind, InstrumentStatus, OptionType, Side
-from common.venues.deribit.reference import Reference, parse_instrument
+from common.venues.deribit.reference import Reference, lowest_price, parse_instrument
 
 FRAMES = Path(__file__).parent / "frames"
 REFERENCE = Reference("http://x/api/v2")
@@ -208,9 +209,34 @@ def test_states(changes, status):
     assert parsed(PERPETUAL | changes).status == status
 
 
-@pytest.mark.parametrize("kind", ["future_combo", "option_combo"])
-def test_combos_are_left_out(kind):
-    assert parsed(PERPETUAL | {"kind": kind}) is None
+def test_combos_are_instruments_with_an_end_and_no_strike():
+    combo = {"kind": "future_combo", "instrument_name": "BTC-FS-25DEC26_PERP"}
+    future = parsed(PERPETUAL | combo | {"expiration_timestamp": 1798185600000})
+    assert future.kind is InstrumentKind.FUTURE_COMBO
+    assert future.expiration_ns == 1798185600000_000_000
+    options = without(OPTION, "option_type", "strike")
+    option = parsed(options | {"kind": "option_combo", "instrument_name": "BTC-STRD-25DEC26-50000"})
+    assert (option.kind, option.option_type, option.strike) == (
+        InstrumentKind.OPTION_COMBO,
+        None,
+        None,
+    )
+    assert option.lot_size == option.min_quantity
+
+
+@pytest.mark.parametrize(
+    ("name", "lowest"),
+    [
+        ("deribit.BTC-FS-25DEC26_PERP", -inf),
+        ("deribit.ETH_USDC-CCAL-25DEC26_26MAR27-3000", -inf),
+        ("deribit.BTC-PERPETUAL", 0.0),
+        ("deribit.BTC-25DEC26", 0.0),
+        ("deribit.BTC-25DEC26-50000-C", 0.0),
+        ("deribit.BTC_USDC", 0.0),
+    ],
+)
+def test_only_prices_of_combos_may_be_negative(name, lowest):
+    assert lowest_price(name) == lowest
 
 
 BAD_ENTRIES = {

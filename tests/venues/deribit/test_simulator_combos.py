@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
+from common.domain.book import OrderBook
+from common.domain.instrument import Instrument
+from common.messages import InstrumentKind
+from common.venues.deribit.feed import parse_book, parse_ticker
 from common.venues.deribit.order_payloads import decode_trades
+from common.venues.deribit.reference import parse_instrument
 from tests.venues.deribit.simulator_kit import PERPETUAL, Client, Venue
 
 
@@ -143,3 +150,29 @@ def test_the_desk_counts_each_leg_once(client: Client) -> None:
     }
     assert len({fill.exec_id for fill in fills}) == 3
     assert len({fill.venue_order_id for fill in fills}) == 1
+
+
+def test_the_desk_reads_what_the_venue_says_of_a_combo(client: Client) -> None:
+    name = spread(client)["id"]
+    client.ask("private/buy", instrument_name=name, amount=10, price=-500)
+    client.ask("private/sell", instrument_name=name, amount=10, type="market")
+    listed = client.ask("public/get_instrument", instrument_name=name)
+    definition = parse_instrument(msgspec.Raw(json.dumps(listed).encode()))
+    assert definition.kind is InstrumentKind.FUTURE_COMBO and definition.expiration_ns
+    assert Instrument(definition).is_on_tick(Decimal(-500))
+    told = client.ask("public/ticker", instrument_name=name)
+    (event,) = parse_ticker(definition.instrument, msgspec.Raw(json.dumps(told).encode()))
+    assert event.message.min_price < -500 < event.message.max_price
+
+
+def test_a_book_of_a_combo_has_negative_prices() -> None:
+    data = {"type": "snapshot", "timestamp": 1, "change_id": 5, "instrument_name": "x"}
+    data |= {"bids": [["new", -2.5, 10.0]], "asks": [["new", 0.0, 20.0], ["new", 2.5, 30.0]]}
+    raw = msgspec.Raw(json.dumps(data).encode())
+    (reset,) = parse_book("deribit.BTC-FS-25DEC26_PERP", raw)
+    book = OrderBook("x")
+    book.apply_snapshot(reset.bids, reset.asks, 5)
+    book.check()
+    assert (book.best_bid, book.best_ask) == ((-2.5, 10.0), (0.0, 20.0)) and not book.is_crossed
+    with pytest.raises(msgspec.ValidationError):
+        parse_book("deribit.BTC-PERPETUAL", raw)
