@@ -20,6 +20,7 @@ from common.venues.streams import FrameToSend
 LINK = "account"
 POLL_NS = 10_000_000_000
 LOGIN_NS = 10_000_000_000
+ANSWER_NS = 10_000_000_000
 
 
 class AccountLink:
@@ -93,6 +94,8 @@ class AccountLink:
             return [c.LinkClose(LINK, "the venue is silent")]
         if not self.is_open and now_ns >= self._login_by_ns:
             return [c.LinkClose(LINK, "no answer to the login")]
+        if self._asked_ns and now_ns - self._asked_ns[0] >= ANSWER_NS:
+            return [c.LinkClose(LINK, "no answer to what was asked")]
         commands = self._send(self._feed.on_time(now_ns))
         if self.is_open and now_ns >= self._poll_at_ns:
             commands += self.ask_state(now_ns)

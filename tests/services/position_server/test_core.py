@@ -428,6 +428,12 @@ def test_a_login_without_an_answer_and_a_silent_link_are_closed():
     assert c.LinkClose("account", "the venue is silent") in scene.wait(1).out
 
 
+def test_a_list_that_never_comes_on_a_live_link_closes_it():
+    scene = Scene().started().wait(10)
+    assert scene.sent() == [b"ask state"]
+    assert c.LinkClose("account", "no answer to what was asked") in scene.wait(10).out
+
+
 def test_an_unreadable_frame_is_counted_and_the_state_asked_for_again():
     scene = Scene().started().give(c.VenueFrame("account", b"garbage", T0))
     assert c.Count("frames_bad") in scene.out and scene.sent() == [b"ask state"]
