@@ -180,12 +180,12 @@ def test_an_order_is_placed_modified_and_canceled(clean: Desk) -> None:
 
 def test_a_market_order_fills_and_becomes_a_position(clean: Desk) -> None:
     before = position_of(clean, PERPETUAL)
-    sold = ok(clean.cli("place", PERPETUAL, "sell", "50", "--type", "market", "--json"))
+    sold = ok(clean.cli("place", PERPETUAL, "sell", "70", "--type", "market", "--json"))
     assert sold["status"] in ("NEW", "FILLED")
     eventually(
         lambda: order_of(clean, sold["client_order_id"])["status"] == "FILLED", "the order fills"
     )
-    eventually(lambda: position_of(clean, PERPETUAL) == before - 50, "the position follows")
+    eventually(lambda: position_of(clean, PERPETUAL) == before - 70, "the position follows")
     fills = ok(clean.cli("fills", "--json"))["fills"]
     assert any(row["client_order_id"] == sold["client_order_id"] for row in fills)
     [row] = [
