@@ -18,6 +18,9 @@ from common.rundir import RunDir
 from services.cli.supervisor import Supervisor
 from tests.e2e.desk import CHECKOUT, Desk, prepare, running
 
+# These kill and stop processes and wait for the watchdog: they want a machine to themselves.
+pytestmark = pytest.mark.long
+
 ENGINE = "trading_engine.deribit.main"
 PERPETUAL = "deribit.BTC-PERPETUAL"
 PATIENCE_S = 30.0
@@ -154,7 +157,6 @@ def test_row_26_a_latch_made_by_hand_and_the_gateways_call(released: Desk) -> No
     eventually(lambda: open_at_venue(released) == 0, "nothing is open")
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", [ENGINE, "market_data.deribit", "gateway"])
 def test_row_15_a_stopped_process_is_noticed_and_replaced(released: Desk, name: str) -> None:
     eventually(lambda: place(released)["accepted"], "all is well")
