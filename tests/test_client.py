@@ -123,7 +123,7 @@ def test_a_delta_after_a_hole_waits_for_the_snapshot(client: Client, publisher: 
     assert isinstance(second, Received) and isinstance(second.message, m.BookSnapshot)
 
 
-def test_a_restart_of_the_publisher_is_told(client: Client, publisher: Publisher) -> None:
+def test_row_60_a_restart_of_the_publisher_is_told(client: Client, publisher: Publisher) -> None:
     client.subscribe_quote(NAME)
     publisher.wait_for(TOPIC)
     publisher.send(9, quote(1.0))
@@ -134,7 +134,9 @@ def test_a_restart_of_the_publisher_is_told(client: Client, publisher: Publisher
     assert isinstance(fresh, Received) and fresh.sequence == 1
 
 
-def test_loss_at_the_tail_is_seen_from_the_beat(client: Client, publisher: Publisher) -> None:
+def test_row_61_loss_at_the_tail_is_seen_from_the_beat(
+    client: Client, publisher: Publisher
+) -> None:
     client.subscribe_quote(NAME)
     publisher.wait_for(TOPIC)
     publisher.send(1, quote(1.0))
@@ -245,7 +247,7 @@ def test_no_answer_leaves_the_order_in_doubt(client: Client, engine: dict[str, A
     assert raised.value.request_id == "again-1"
 
 
-def test_nothing_is_sent_to_a_process_that_is_away(client: Client) -> None:
+def test_row_62_nothing_is_sent_to_a_process_that_is_away(client: Client) -> None:
     with pytest.raises(NotRunning, match=r"orders\.deribit\.main"):
         client.query_orders("deribit")
     with pytest.raises(NotRunning):

@@ -43,7 +43,7 @@ def test_production_cancels_on_disconnect_and_hides_its_market() -> None:
 
 
 @pytest.mark.parametrize("missing", SECRETS[:2])
-def test_a_missing_secret_is_named(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_86_a_missing_secret_is_named(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SECRETS:
         monkeypatch.setenv(name, "a-value")
     monkeypatch.delenv(missing)
@@ -68,7 +68,9 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("text", "named"), BROKEN, ids=[repr(row[0]) for row in BROKEN])
-def test_a_broken_configuration_names_file_and_key(tmp_path: Path, text: str, named: str) -> None:
+def test_row_86_a_broken_configuration_names_file_and_key(
+    tmp_path: Path, text: str, named: str
+) -> None:
     path = tmp_path / "desk.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as raised:
@@ -90,7 +92,7 @@ def test_a_broken_configuration_names_file_and_key(tmp_path: Path, text: str, na
         ('perpetual: "1000000"', "perpetual: x", "limits: max_quantity.perpetual"),
     ],
 )
-def test_a_number_that_cannot_be_used_is_named_before_anything_starts(
+def test_row_86_a_number_that_cannot_be_used_is_named_before_anything_starts(
     tmp_path: Path, old: str, new: str, problem: str
 ) -> None:
     text = (DIRECTORY / "demo.yaml").read_text()

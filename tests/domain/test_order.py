@@ -76,7 +76,7 @@ def test_an_order_is_accepted_filled_in_parts_and_then_whole():
     assert made.state.revision == 4
 
 
-def test_a_repeated_execution_counts_once():
+def test_row_37_a_repeated_execution_counts_once():
     made = accepted()
     assert made.count("f1", d(50000), d(40), 3)
     assert not made.count("f1", d(50000), d(40), 4)
@@ -90,7 +90,7 @@ def test_a_fill_before_the_acceptance_keeps_the_order_partly_filled():
     assert (made.state.status, made.state.venue_order_id) == (S.PARTIALLY_FILLED, "v1")
 
 
-def test_a_fill_that_overtakes_the_cancel_is_counted():
+def test_row_36_a_fill_that_overtakes_the_cancel_is_counted():
     made = accepted()
     made.apply(E.CANCEL_SENT, 3)
     made.apply(E.CANCELED, 4)

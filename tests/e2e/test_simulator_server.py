@@ -164,7 +164,7 @@ def test_a_stop_closes_all_connections(tmp_path: Path) -> None:
         assert venue.process.wait(WAIT_S) == 0
 
 
-def test_a_taken_port_is_a_sentence(venue: SimulatedVenue, tmp_path: Path) -> None:
+def test_row_68_a_taken_port_is_a_sentence(venue: SimulatedVenue, tmp_path: Path) -> None:
     config = tmp_path / "taken.yaml"
     config.write_text(
         f"desk: x\nvenues: {{}}\nsimulators:\n  - {{venue: deribit, port: {venue.port}}}\n"

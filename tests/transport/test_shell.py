@@ -102,7 +102,7 @@ def book(price: float) -> m.BookDelta:
     return m.BookDelta("deribit.X", [price, 1.0], [])
 
 
-def test_a_joiner_gets_a_snapshot_and_then_the_deltas_after_it(run, run_dir: RunDir) -> None:
+def test_row_58_a_joiner_gets_a_snapshot_and_then_the_deltas_after_it(run, run_dir: RunDir) -> None:
     def answer(event: c.Event) -> list[object]:
         if isinstance(event, c.Subscribed) and event.topic.startswith("book."):
             return [c.PublishSnapshot(event.topic, m.BookSnapshot("deribit.X", [1.0, 1.0], []))]
@@ -158,7 +158,9 @@ def test_a_beat_tells_at_most_so_many_topics_and_the_others_next(
     assert all(len(beat) <= 10 for beat in beats)
 
 
-def test_a_restarted_publisher_is_noticed_and_asked_for_a_snapshot(run, run_dir: RunDir) -> None:
+def test_row_60_a_restarted_publisher_is_noticed_and_asked_for_a_snapshot(
+    run, run_dir: RunDir
+) -> None:
     def answer(event: c.Event) -> list[object]:
         if isinstance(event, c.Subscribed) and event.topic.startswith("book."):
             return [c.Publish(event.topic, m.BookSnapshot("deribit.X", [1.0, 1.0], []))]
@@ -190,7 +192,7 @@ def test_five_thousand_topics_survive_a_publisher_restart(run, run_dir: RunDir) 
     wait_for(lambda: {event.topic for event in second.of(c.Subscribed)} >= set(topics))
 
 
-def test_a_lost_last_message_is_noticed_from_the_beat(run, run_dir: RunDir) -> None:
+def test_row_61_a_lost_last_message_is_noticed_from_the_beat(run, run_dir: RunDir) -> None:
     publisher = run(Shell("a", Scripted(silent), run_dir, publisher="md.a"))
     reader = Scripted(silent)
     joiner = run(Shell("b", reader, run_dir, publisher="md.b", subscribe=["md.a"]))
@@ -220,7 +222,7 @@ def test_topics_of_a_prefix_that_is_left_are_forgotten(run, run_dir: RunDir) -> 
     wait_for(lambda: set(joiner.shell._subscriber._topics) == {"quote.deribit.X"})
 
 
-def test_a_request_is_answered_once_and_a_dead_target_is_told(run, run_dir: RunDir) -> None:
+def test_row_62_a_request_is_answered_once_and_a_dead_target_is_told(run, run_dir: RunDir) -> None:
     def answer(event: c.Event) -> list[object]:
         if isinstance(event, c.CommandReceived):
             return [c.Reply(event.peer, m.CommandReply(event.request_id, True))]
@@ -296,7 +298,7 @@ def test_a_request_that_is_asked_again_has_one_outcome(run, run_dir: RunDir) -> 
     assert not [event for event in core.of(c.RequestFailed) if event.sent]
 
 
-def test_a_venue_that_breaks_the_websocket_protocol_costs_a_link_and_not_the_process(
+def test_row_57_a_venue_that_breaks_the_websocket_protocol_costs_a_link_and_not_the_process(
     run, run_dir: RunDir
 ) -> None:
     """It answers the handshake and goes on with reserved bits and an unknown opcode."""

@@ -75,7 +75,7 @@ def test_frames_come_in_order_and_idle_follows_what_one_read_brought() -> None:
     asyncio.run(collect(handler, lambda seen: isinstance(seen[-1], c.Idle)))
 
 
-def test_a_fragmented_message_is_put_together() -> None:
+def test_row_56_a_fragmented_message_is_put_together() -> None:
     async def handler(socket: web.WebSocketResponse) -> None:
         transport = socket._req.transport  # type: ignore[union-attr]
         transport.write(b"\x01\x03one" + b"\x00\x03two" + b"\x80\x05three" + b"\x81\x04next")
@@ -95,7 +95,9 @@ def test_a_fragmented_message_is_put_together() -> None:
         b"\x81\x7f\x00\x00\x01\x00\x00\x00\x00\x00",  # a frame of 2^40 bytes
     ],
 )
-def test_a_venue_that_breaks_the_websocket_protocol_loses_the_link(bytes_sent: bytes) -> None:
+def test_row_57_a_venue_that_breaks_the_websocket_protocol_loses_the_link(
+    bytes_sent: bytes,
+) -> None:
     async def handler(socket: web.WebSocketResponse) -> None:
         socket._req.transport.write(bytes_sent)  # type: ignore[union-attr]
         await socket.receive()
@@ -114,7 +116,7 @@ def test_a_venue_that_closes_is_a_link_down_told_once() -> None:
     assert "1012" in events[-1].reason
 
 
-def test_a_refused_connection_is_a_link_down_with_the_reason() -> None:
+def test_row_28_a_refused_connection_is_a_link_down_with_the_reason() -> None:
     async def connect() -> list[c.Event]:
         events: list[c.Event] = []
         server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
@@ -128,7 +130,7 @@ def test_a_refused_connection_is_a_link_down_with_the_reason() -> None:
     assert isinstance(down, c.LinkDown) and "cannot connect" in down.reason
 
 
-def test_a_dead_venue_that_reads_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_27_a_dead_venue_that_reads_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ws_link, "CLOSE_S", 0.01)
 
     async def close() -> list[c.Event]:

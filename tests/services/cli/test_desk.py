@@ -28,7 +28,7 @@ def test_the_configuration_is_shown_without_secrets(run: Any) -> None:
     assert "desk: tested" in run("config").out
 
 
-def test_a_missing_configuration_is_code_78(run: Any, tmp_path: Path) -> None:
+def test_row_86_a_missing_configuration_is_code_78(run: Any, tmp_path: Path) -> None:
     (tmp_path / "desk.yaml").unlink()
     result = run("up", "--json")
     assert result.code == 78
@@ -36,7 +36,9 @@ def test_a_missing_configuration_is_code_78(run: Any, tmp_path: Path) -> None:
     assert "error" in result.json
 
 
-def test_a_broken_configuration_is_code_78_for_every_command(run: Any, tmp_path: Path) -> None:
+def test_row_86_a_broken_configuration_is_code_78_for_every_command(
+    run: Any, tmp_path: Path
+) -> None:
     (tmp_path / "desk.yaml").write_text("desk: x\nbogus: 1\nvenues: {}\n")
     for command in ("up", "status", "orders", "config", "logs", "tap x"):
         result = run(*command.split())

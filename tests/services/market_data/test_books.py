@@ -64,7 +64,7 @@ def test_depth_and_quote_are_published_on_change_only():
     assert [topic for topic, _ in published(rig.idle())] == ["book.x.A"]
 
 
-def test_a_gap_is_told_before_anything_else_and_only_that_book_is_fetched_anew():
+def test_row_44_a_gap_is_told_before_anything_else_and_only_that_book_is_fetched_anew():
     rig = running()
     rig.run_book("x.B")
     rig.change("x.A", 100, 101, bids=[9.0, 7.0])  # of the same pass: not to be published any more
@@ -89,7 +89,7 @@ def test_a_gap_is_told_before_anything_else_and_only_that_book_is_fetched_anew()
     ]
 
 
-def test_a_frame_that_cannot_be_taken_resyncs_its_book():
+def test_row_48_a_frame_that_cannot_be_taken_resyncs_its_book():
     rig = running()
     commands = rig.frame(BookUnusable("x.A", "price 0"))
     assert published(commands) == stale("a frame that cannot be taken: price 0")
@@ -103,7 +103,7 @@ def test_a_venue_that_restarts_a_book_by_itself_replaces_it():
 
 
 @pytest.mark.parametrize("bid", [10.0, 10.5])
-def test_a_crossed_or_locked_book_is_stale_at_once(bid):
+def test_row_47_a_crossed_or_locked_book_is_stale_at_once(bid):
     rig = running()
     rig.change("x.A", 100, 101, bids=[bid, 1.0])
     assert published(rig.idle()) == stale("crossed")
@@ -113,7 +113,7 @@ def test_a_crossed_or_locked_book_is_stale_at_once(bid):
     assert sent(calls) == ["unsub book:x.A"]
 
 
-def test_a_crossed_book_that_rights_itself_comes_back_whole():
+def test_row_47_a_crossed_book_that_rights_itself_comes_back_whole():
     rig = running()
     rig.change("x.A", 100, 101, bids=[10.0, 1.0])
     rig.idle()
@@ -163,7 +163,7 @@ class Venue:
         return BookReset("x.A", bids, asks, self.sequence, T0)
 
 
-def test_whatever_is_lost_no_reader_ever_holds_a_wrong_book():
+def test_row_45_whatever_is_lost_no_reader_ever_holds_a_wrong_book():
     """A venue whose messages are lost and doubled; a reader that follows the bus."""
     rng = random.Random(11)
     rig, venue = running(), Venue(rng)

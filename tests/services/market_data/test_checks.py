@@ -47,7 +47,7 @@ def test_a_quiet_book_that_differs_is_stale_at_once():
     assert sent(rig.later(5 * MS)) == ["unsub book:x.A"]
 
 
-def test_a_frozen_channel_is_stale_within_the_period():
+def test_row_46_a_frozen_channel_is_stale_within_the_period():
     rig = running(check_every_s=30.0)
     start = rig.now
     while not any(isinstance(c, HttpCall) for c in quiet(rig, 1)):

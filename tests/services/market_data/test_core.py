@@ -117,7 +117,7 @@ def test_trades_tickers_and_indices_are_passed_on_with_their_times():
     assert rig.read("trade.x.A") == []
 
 
-def test_an_instrument_that_expires_takes_its_book_along():
+def test_row_42_an_instrument_that_expires_takes_its_book_along():
     rig = running()
     commands = rig.frame(StateReceived("x.A", m.InstrumentStatus.EXPIRED, T0))
     state = m.InstrumentState("x.A", m.InstrumentStatus.EXPIRED)
@@ -161,7 +161,7 @@ def test_the_list_is_refreshed_hourly():
     assert published(rig.load(*rig.names)) == []  # nothing new, nothing told
 
 
-def test_maintenance_makes_everything_stale_and_its_end_fetches_it_anew():
+def test_row_34_maintenance_makes_everything_stale_and_its_end_fetches_it_anew():
     rig = running()
     closed = rig.frame(VenueState(False, "the venue is in maintenance"))
     assert published(closed) == stale("the venue is in maintenance")

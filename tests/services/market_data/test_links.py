@@ -41,7 +41,7 @@ from tests.services.market_data.kit import (
 )
 
 
-def test_a_link_that_goes_down_makes_its_books_stale_and_comes_back_from_nothing():
+def test_row_50_a_link_that_goes_down_makes_its_books_stale_and_comes_back_from_nothing():
     rig = running()
     commands = rig.feed(LinkDown(LINK, "reset"))
     assert published(commands) == stale("link down: reset")
@@ -58,7 +58,7 @@ def test_a_link_that_goes_down_makes_its_books_stale_and_comes_back_from_nothing
     assert published(rig.idle())[0][1] == m.BookSnapshot("x.A", [9.0, 6.0], [])
 
 
-def test_reconnects_wait_longer_and_longer_up_to_30_seconds():
+def test_row_28_reconnects_wait_longer_and_longer_up_to_30_seconds():
     rig = Rig()
     rig.feed(Started())
     waits = []
@@ -91,7 +91,7 @@ def test_a_link_that_was_up_for_long_comes_back_soon(by_us):
     assert LinkOpen(LINK, URL) in rig.later(250 * MS)
 
 
-def test_a_silent_link_is_probed_then_closed():
+def test_row_27_a_silent_link_is_probed_then_closed():
     rig = running(data_timeout_s=4.0)
     assert sent(rig.later(2 * S)) == ["probe"]
     rig.frame()
@@ -164,7 +164,7 @@ def test_frames_of_unknown_and_closed_links_are_nothing():
     assert rig.feed(LinkDown("x.public.9", "gone")) == []
 
 
-def test_several_hundred_instruments_share_links_and_keep_the_venue_s_pace():
+def test_row_54_several_hundred_instruments_share_links_and_keep_the_venue_s_pace():
     names = [f"x.I{number:03}" for number in range(700)]
     rig = Rig(*names, channels_per_link=300)
     rig.start()
@@ -201,7 +201,7 @@ def test_links_are_overfilled_rather_than_more_than_the_venue_allows():
     assert opened == ["x.public.1", "x.public.2"]
 
 
-def test_a_venue_that_asks_for_quiet_gets_it():
+def test_row_31_a_venue_that_asks_for_quiet_gets_it():
     rig = Rig()
     rig.start()
     rig.read("book.x.A")

@@ -65,7 +65,7 @@ def test_a_place_that_surely_was_not_sent_is_refused_at_once() -> None:
     assert len(bench.requests(m.PlaceOrder)) == 1
 
 
-def test_a_place_without_an_answer_is_in_doubt_and_asked_again_under_its_id() -> None:
+def test_row_63_a_place_without_an_answer_is_in_doubt_and_asked_again_under_its_id() -> None:
     bench = Bench().start()
     order, request = placed(bench)
     bench.fail(request, sent=True)
@@ -141,7 +141,7 @@ def test_a_cancel_of_what_is_over_ends() -> None:
     assert len(bench.requests(m.CancelOrder)) == 1
 
 
-def test_orders_of_an_earlier_run_are_adopted_before_on_start() -> None:
+def test_row_64_orders_of_an_earlier_run_are_adopted_before_on_start() -> None:
     order, request = placed(Bench().start())
     bench = Bench().start([order_of(request, "7"), order_of(request, "8", status=S.CANCELED)])
     assert bench.strategy.of("start") == [["7"]]

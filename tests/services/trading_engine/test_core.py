@@ -122,7 +122,7 @@ def test_bad_commands_are_refused_and_nothing_is_sent(
     assert len(bench.twin.received) == before
 
 
-def test_a_command_that_is_read_too_late_is_refused(bench: Bench):
+def test_row_62_a_command_that_is_read_too_late_is_refused(bench: Bench):
     assert bench.asked(place(), sent_ns=T0 - 2 * SECOND).reason is R.LATE
     assert bench.asked(place(expires_ns=T0 - 1)).reason is R.LATE
 
@@ -182,7 +182,7 @@ def test_order_types_in_the_words_of_the_venue(
 # --- exactly once ------------------------------------------------------------------------------
 
 
-def test_a_repeated_request_gets_the_first_answer_and_sends_nothing(bench: Bench):
+def test_row_63_a_repeated_request_gets_the_first_answer_and_sends_nothing(bench: Bench):
     first = bench.asked(place(), request_id="same")
     bench.ask(place(), request_id="same", peer=b"q")
     assert bench.replies("same") == [first, first]
@@ -224,7 +224,7 @@ def test_owners_have_request_ids_of_their_own(bench: Bench):
 # --- races -------------------------------------------------------------------------------------
 
 
-def test_a_fill_that_comes_before_the_answer_is_counted_once(bench: Bench):
+def test_row_36_a_fill_that_comes_before_the_answer_is_counted_once(bench: Bench):
     bench.held = []
     request = bench.ask(place())
     answer, told = bench.held
@@ -235,7 +235,7 @@ def test_a_fill_that_comes_before_the_answer_is_counted_once(bench: Bench):
     assert len(bench.fills()) == 1
 
 
-def test_repeated_notifications_change_and_tell_nothing(bench: Bench):
+def test_row_37_repeated_notifications_change_and_tell_nothing(bench: Bench):
     bench.placed()
     frames = bench.twin.fill("V1", 40) + bench.twin.fill("V1", 60)
     bench.deliver(frames)
@@ -317,7 +317,7 @@ def test_a_modify_below_what_is_filled_is_refused(bench: Bench):
     assert (reply.reason, reply.field) == (R.BAD_QUANTITY, "quantity")
 
 
-def test_a_modify_that_the_venue_answers_by_ending_the_order_is_refused(bench: Bench):
+def test_row_07_a_modify_that_the_venue_answers_by_ending_the_order_is_refused(bench: Bench):
     order = bench.placed(post_only=True)
     bench.twin.crossing = {51000.0}
     reply = bench.asked(m.ModifyOrder(order.client_order_id, price=D("51000")))
@@ -381,7 +381,7 @@ def test_cancel_all_reaches_orders_of_other_clients(bench: Bench):
 # --- doubt -------------------------------------------------------------------------------------
 
 
-def test_no_answer_in_two_seconds_is_doubt_and_the_answer_still_counts(bench: Bench):
+def test_row_19_no_answer_in_two_seconds_is_doubt_and_the_answer_still_counts(bench: Bench):
     bench.held = []
     request = bench.ask(place())
     bench.advance(1.9)
@@ -397,7 +397,7 @@ def test_no_answer_in_two_seconds_is_doubt_and_the_answer_still_counts(bench: Be
     assert len(bench.replies(request)) == 1
 
 
-def test_an_order_whose_answer_was_cut_off_is_found_and_never_sent_again(bench: Bench):
+def test_row_24_an_order_whose_answer_was_cut_off_is_found_and_never_sent_again(bench: Bench):
     bench.held = []
     request = bench.ask(place())
     bench.held = None
@@ -410,7 +410,7 @@ def test_an_order_whose_answer_was_cut_off_is_found_and_never_sent_again(bench: 
     assert len(bench.twin.calls("private/buy")) == 1
 
 
-def test_an_order_that_never_arrived_is_refused_only_on_proof(bench: Bench):
+def test_row_20_an_order_that_never_arrived_is_refused_only_on_proof(bench: Bench):
     bench.losing = True
     request = bench.ask(place())
     bench.cut()
@@ -426,7 +426,7 @@ def test_an_order_that_never_arrived_is_refused_only_on_proof(bench: Bench):
     assert len(bench.twin.calls("private/buy")) == 0
 
 
-def test_a_failed_question_proves_nothing(bench: Bench):
+def test_row_23_a_failed_question_proves_nothing(bench: Bench):
     bench.losing = True
     request = bench.ask(place())
     bench.cut()
@@ -442,7 +442,7 @@ def test_a_failed_question_proves_nothing(bench: Bench):
     assert bench.order(name).status is S.REJECTED
 
 
-def test_an_order_that_filled_while_we_were_away_is_filled(bench: Bench):
+def test_row_22_an_order_that_filled_while_we_were_away_is_filled(bench: Bench):
     bench.held = []
     request = bench.ask(place())
     bench.held = None
@@ -454,7 +454,7 @@ def test_an_order_that_filled_while_we_were_away_is_filled(bench: Bench):
     assert [fill.last_quantity for fill in bench.fills()] == [D(100)]
 
 
-def test_an_unreadable_answer_is_doubt_and_not_a_guess(bench: Bench):
+def test_row_39_an_unreadable_answer_is_doubt_and_not_a_guess(bench: Bench):
     bench.held = []
     request = bench.ask(place())
     answer = json.loads(bench.held[0])
@@ -469,7 +469,7 @@ def test_an_unreadable_answer_is_doubt_and_not_a_guess(bench: Bench):
     assert len(bench.twin.calls("private/buy")) == 1
 
 
-def test_a_lost_cancel_is_sent_again(bench: Bench):
+def test_row_06_a_lost_cancel_is_sent_again(bench: Bench):
     order = bench.placed()
     bench.losing = True
     request = bench.ask(m.CancelOrder(order.client_order_id))
@@ -507,7 +507,7 @@ def test_a_modify_whose_answer_was_lost_is_found_done(bench: Bench):
     assert (settled.status, settled.price) == (S.NEW, D("49500"))
 
 
-def test_orders_canceled_while_we_were_away_are_canceled_by_report(bench: Bench):
+def test_row_35_orders_canceled_while_we_were_away_are_canceled_by_report(bench: Bench):
     order = bench.placed()
     bench.cut()
     bench.twin.end("V1", "cancel_on_disconnect")
@@ -516,7 +516,7 @@ def test_orders_canceled_while_we_were_away_are_canceled_by_report(bench: Bench)
     assert (ended.status, ended.text) == (S.CANCELED, "cancel_on_disconnect")
 
 
-def test_settlement_expires_an_order(bench: Bench):
+def test_row_42_settlement_expires_an_order(bench: Bench):
     order = bench.placed(time_in_force=m.TimeInForce.DAY)
     bench.deliver(bench.twin.end("V1", "settlement"))
     assert bench.order(order.client_order_id).status is S.EXPIRED
@@ -532,7 +532,7 @@ def test_without_a_link_orders_and_cancels_are_refused(bench: Bench):
     assert bench.asked(m.CancelOrder(order.client_order_id)).reason is R.LINK_DOWN
 
 
-def test_the_link_is_opened_again_with_growing_delays(bench: Bench):
+def test_row_28_the_link_is_opened_again_with_growing_delays(bench: Bench):
     opened = []
     for _ in range(4):
         bench.cut()
@@ -544,7 +544,7 @@ def test_the_link_is_opened_again_with_growing_delays(bench: Bench):
     assert opened == sorted(opened) and opened[0] < 0.3 < opened[-1]
 
 
-def test_after_a_breach_of_the_rate_limit_the_engine_is_silent(bench: Bench):
+def test_row_31_after_a_breach_of_the_rate_limit_the_engine_is_silent(bench: Bench):
     bench.twin.refuse["private/buy"] = Refuse(10028, "too_many_requests")
     reply = bench.asked(place())
     assert reply.reason is R.VENUE_RATE_LIMIT
@@ -556,7 +556,7 @@ def test_after_a_breach_of_the_rate_limit_the_engine_is_silent(bench: Bench):
     assert any(isinstance(x, c.LinkOpen) for x in bench.commands[before:])
 
 
-def test_wrong_credentials_are_tried_once_a_minute():
+def test_row_33_wrong_credentials_are_tried_once_a_minute():
     bench = Bench()
     bench.twin.refuse["public/auth"] = Refuse(13004, "invalid_credentials")
     bench.start()
@@ -567,7 +567,7 @@ def test_wrong_credentials_are_tried_once_a_minute():
     assert not any(isinstance(x, c.LinkOpen) for x in bench.commands[before:])
 
 
-def test_a_clean_stop_logs_out_so_that_the_orders_stay(bench: Bench):
+def test_row_12_a_clean_stop_logs_out_so_that_the_orders_stay(bench: Bench):
     bench.feed(c.Stopping())
     assert bench.sent()[-1] == "private/logout"
     assert bench.asked(place()).reason is R.NOT_READY
@@ -591,7 +591,7 @@ def test_a_bad_frame_is_counted_and_the_account_looked_at_again(bench: Bench):
 # --- budgets and limits ------------------------------------------------------------------------
 
 
-def test_places_beyond_the_budget_wait_briefly_or_are_refused():
+def test_row_32_places_beyond_the_budget_wait_briefly_or_are_refused():
     bench = Bench(rate_per_second=5.0, rate_burst=20.0).start()
     requests = [bench.ask(place()) for _ in range(30)]
     bench.advance(1)
@@ -601,7 +601,7 @@ def test_places_beyond_the_budget_wait_briefly_or_are_refused():
     assert {reply.reason for reply in replies} == {None, R.RATE_LIMIT}
 
 
-def test_a_burst_beyond_the_budget_is_refused_at_once_and_those_who_wait_keep_their_turn():
+def test_row_32_a_burst_beyond_the_budget_is_refused_at_once_and_those_who_wait_keep_their_turn():
     bench = Bench(rate_per_second=5.0, rate_burst=20.0).start()
     requests = [bench.ask(place()) for _ in range(500)]
     waiting = [request for request in requests if not bench.replies(request)]
@@ -629,7 +629,7 @@ def test_questions_about_many_doubts_stay_within_the_query_budget():
     assert bench.open_orders() == []
 
 
-def test_cancels_keep_a_part_of_the_budget_for_themselves():
+def test_row_32_cancels_keep_a_part_of_the_budget_for_themselves():
     bench = Bench(rate_per_second=5.0, rate_burst=20.0).start()
     order = bench.placed()
     for _ in range(30):
@@ -739,7 +739,7 @@ def test_a_restart_holds_the_same_orders_fills_and_answers(bench: Bench):
     assert again.asked(place()).reason is R.MODE
 
 
-def test_a_fill_missed_while_the_engine_was_dead_is_told_after_the_restart(bench: Bench):
+def test_row_04_a_fill_missed_while_the_engine_was_dead_is_told_after_the_restart(bench: Bench):
     bench.placed(owner="a")
     bench.twin.fill("V1", 40)
     again = bench.restart().start()
@@ -753,7 +753,7 @@ def test_ids_of_a_new_run_are_new(bench: Bench):
     assert int(second.client_order_id) > int(first.client_order_id)
 
 
-def test_a_request_cut_off_by_a_restart_is_answered_by_what_the_venue_says(bench: Bench):
+def test_row_63_a_request_cut_off_by_a_restart_is_answered_by_what_the_venue_says(bench: Bench):
     bench.held = []
     bench.ask(place(), request_id="same")
     again = bench.restart()

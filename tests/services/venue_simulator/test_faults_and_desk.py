@@ -122,7 +122,7 @@ def desk() -> Desk:
     return Desk()
 
 
-def test_an_order_without_an_answer_is_in_doubt_and_then_settled(desk: Desk) -> None:
+def test_row_19_an_order_without_an_answer_is_in_doubt_and_then_settled(desk: Desk) -> None:
     desk.control(control.FreezeChannel(channel="user.*"))
     desk.control(control.DropAnswers(method="private/buy"))
     reply = desk.place("doubt")
@@ -132,7 +132,7 @@ def test_an_order_without_an_answer_is_in_doubt_and_then_settled(desk: Desk) -> 
     assert desk.order("doubt").status is m.OrderStatus.NEW
 
 
-def test_a_lost_book_change_makes_the_book_stale_until_it_is_whole_again(desk: Desk) -> None:
+def test_row_44_a_lost_book_change_makes_the_book_stale_until_it_is_whole_again(desk: Desk) -> None:
     since = len(desk.messages)
     desk.control(control.LoseNotifications(channel=f"book.{SYMBOL}.*"))
     desk.run_till(lambda: bool(desk.of(m.BookStale, since)))
@@ -142,7 +142,7 @@ def test_a_lost_book_change_makes_the_book_stale_until_it_is_whole_again(desk: D
     desk.run_till(lambda: bool(desk.of(m.BookSnapshot, after)), 10)
 
 
-def test_a_frozen_book_is_found_by_comparison(desk: Desk) -> None:
+def test_row_46_a_frozen_book_is_found_by_comparison(desk: Desk) -> None:
     since = len(desk.messages)
     desk.control(control.FreezeChannel(channel=f"book.{SYMBOL}.*"))
     desk.run_till(lambda: bool(desk.of(m.BookStale, since)), 120)
@@ -151,7 +151,7 @@ def test_a_frozen_book_is_found_by_comparison(desk: Desk) -> None:
     desk.run_till(lambda: bool(desk.of(m.BookSnapshot, after)), 120)
 
 
-def test_doubled_and_reordered_order_events_change_nothing(desk: Desk) -> None:
+def test_row_37_doubled_and_reordered_order_events_change_nothing(desk: Desk) -> None:
     desk.control(control.DuplicateNotifications(channel="user.*", next=20))
     desk.control(control.ReorderNotifications(channel="user.*", next=20))
     assert desk.place("twice").accepted
@@ -160,7 +160,7 @@ def test_doubled_and_reordered_order_events_change_nothing(desk: Desk) -> None:
     assert desk.order("twice").cum_quantity == 0
 
 
-def test_a_halted_instrument_refuses_orders(desk: Desk) -> None:
+def test_row_42_a_halted_instrument_refuses_orders(desk: Desk) -> None:
     desk.control(control.Halt(symbol=SYMBOL))
     reply = desk.place("halted")
     assert not reply.accepted and not reply.in_doubt
@@ -169,7 +169,7 @@ def test_a_halted_instrument_refuses_orders(desk: Desk) -> None:
     assert desk.place("resumed").accepted
 
 
-def test_an_expired_login_is_made_again(desk: Desk) -> None:
+def test_row_33_an_expired_login_is_made_again(desk: Desk) -> None:
     desk.desk.run_for(10)
     assert desk.control(control.ExpireTokens(client_id="demo"))["expired"] > 0
     desk.desk.run_for(0.1)
@@ -186,7 +186,7 @@ def test_cut_links_come_back(desk: Desk) -> None:
     assert desk.place("back").accepted
 
 
-def test_maintenance_is_waited_out(desk: Desk) -> None:
+def test_row_34_maintenance_is_waited_out(desk: Desk) -> None:
     desk.control(control.Maintenance(on=True))
     assert not desk.place("closed").accepted
     desk.control(control.Maintenance(on=False))

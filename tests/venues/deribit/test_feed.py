@@ -232,7 +232,7 @@ def test_what_is_a_change(changes):
     ],
     ids=str,
 )
-def test_a_level_that_cannot_be_makes_its_book_unusable(level):
+def test_row_48_a_level_that_cannot_be_makes_its_book_unusable(level):
     feed = feed_with(BOOK)
     frame = notification("book.BTC-PERPETUAL.raw", book_data(bids=[level]))
     (event,) = feed.parse(frame, NOW)
@@ -240,7 +240,7 @@ def test_a_level_that_cannot_be_makes_its_book_unusable(level):
     assert event.instrument == PERPETUAL
 
 
-def test_numbers_beyond_floats_make_the_book_unusable():
+def test_row_48_numbers_beyond_floats_make_the_book_unusable():
     feed = feed_with(BOOK)
     frame = notification("book.BTC-PERPETUAL.raw", book_data(bids=[["new", 5, 4242]]))
     for number in (b"1e999", b"NaN", b"Infinity", b'"1e999999"'):

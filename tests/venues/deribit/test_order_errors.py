@@ -23,5 +23,5 @@ def test_a_refusal_has_a_reason_and_keeps_the_venues_words(code: int, message: s
     assert message in refused.text and str(code) in refused.text
 
 
-def test_a_code_that_is_not_listed_leaves_the_outcome_open():
+def test_row_39_a_code_that_is_not_listed_leaves_the_outcome_open():
     assert refusal(RpcError(code=99999, message="new")).unknown

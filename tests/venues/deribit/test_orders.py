@@ -313,7 +313,7 @@ def test_numbers_lose_their_trailing_zeros(text: str, expected: str):
         {"filled_amount": True},
     ],
 )
-def test_unknown_words_and_numbers_are_errors_and_not_guesses(change: dict[str, object]):
+def test_row_39_unknown_words_and_numbers_are_errors_and_not_guesses(change: dict[str, object]):
     with pytest.raises(VenueProtocolError):
         decode_order(raw(RESTING | change))
 

@@ -79,7 +79,7 @@ def test_without_credentials_only_the_heartbeat_is_set():
     assert len(Session(None).on_up(NOW)) == 1
 
 
-def test_login_is_told_once_and_the_token_renewed_at_80_percent_of_its_life():
+def test_row_33_login_is_told_once_and_the_token_renewed_at_80_percent_of_its_life():
     session = Session(CREDENTIALS)
     session.on_up(NOW)
     assert session.parse(answer(2, TOKENS), NOW) == [LoggedIn(NOW + 900 * SECOND, "connection")]
@@ -91,7 +91,7 @@ def test_login_is_told_once_and_the_token_renewed_at_80_percent_of_its_life():
     assert session.parse(answer(refresh["id"], TOKENS), due) == [TokenRefreshed(due + 900 * SECOND)]
 
 
-def test_a_refused_refresh_logs_in_anew():
+def test_row_33_a_refused_refresh_logs_in_anew():
     session = logged_in()
     frame = json.loads(session.on_time(NOW + 720 * SECOND)[0])
     events = session.parse(failure(frame["id"], 13009, "unauthorized"), NOW)
@@ -148,7 +148,7 @@ def test_a_lost_link_gives_back_what_was_not_answered():
     assert session.next_wake_ns is None and session.on_time(NOW) == []
 
 
-def test_a_silent_link_is_probed_and_then_called_dead():
+def test_row_27_a_silent_link_is_probed_and_then_called_dead():
     session = logged_in()
     assert session.next_wake_ns == NOW + 5 * SECOND
     (frame,) = session.on_time(NOW + 5 * SECOND)
