@@ -97,6 +97,30 @@ class TriggerPrice(StrEnum):
     LAST = "LAST"
 
 
+class ContingencyType(StrEnum):
+    """What linked orders do to each other, FIX ContingencyType 1385."""
+
+    OCO = "OCO"  # one cancels the other
+    OTO = "OTO"  # the execution of one places the others
+    OTOCO = "OTOCO"  # the execution of one places two, of which one cancels the other
+
+
+class FillCondition(StrEnum):
+    """Which execution of an order acts on those linked to it."""
+
+    FIRST_HIT = "FIRST_HIT"  # the first fill, wholly
+    COMPLETE_FILL = "COMPLETE_FILL"  # the last one
+    INCREMENTAL = "INCREMENTAL"  # each fill, in proportion
+
+
+class PriceType(StrEnum):
+    """What the price of an option order counts, where it is not the instrument's own unit; FIX
+    PriceType 423. The venue prices such an order anew whenever the market moves."""
+
+    USD = "USD"
+    IMPLIED_VOLATILITY = "IMPLIED_VOLATILITY"  # in percent
+
+
 class OrderStatus(StrEnum):
     """FIX OrdStatus 39."""
 
@@ -224,6 +248,10 @@ class RejectReason(StrEnum):
     DUPLICATE_ORDER = "DUPLICATE_ORDER"
     STALE_DATA = "STALE_DATA"
     NO_LIMIT = "NO_LIMIT"
+    LOSS_LIMIT = "LOSS_LIMIT"
+    PARENT_CAP = "PARENT_CAP"
+    EXTERNAL_ORDERS = "EXTERNAL_ORDERS"
+    INSTRUMENT_NOT_ALLOWED = "INSTRUMENT_NOT_ALLOWED"
 
 
 # --- reference data --------------------------------------------------------------------------
@@ -256,6 +284,7 @@ class InstrumentDefinition(Message):
     expiration_ns: int | None = None  # None: never
     created_ns: int = 0
     max_leverage: float = 0.0
+    legs: list[tuple[str, Exact]] = []  # of a combo: instruments, and how many for one; < 0: sold
 
 
 class InstrumentList(Message):
@@ -418,6 +447,13 @@ class OrderUpdated(Message):
     tag: str = ""
     trigger_offset: Exact | None = None
     display_quantity: Exact | None = None
+    contingency_type: ContingencyType | None = None  # of orders that are linked
+    fill_condition: FillCondition | None = None
+    link_id: str = ""  # client_order_id of the first order of the group it is linked in
+    price_type: PriceType | None = None  # what price counts
+    working_price: Exact | None = None  # where the venue has an order with a price_type now
+    parent: str = ""
+    parent_quantity: Exact | None = None
 
 
 class OrderSnapshot(Message):
@@ -573,6 +609,26 @@ class RiskAlert(Message):
     text: str
 
 
+class ProfitOfDay(Message):
+    """Profit of an account and of its strategies since its day began, topic
+    `profit.<venue>.<account>`, every second: realized and unrealized at the mark less fees, in USD
+    (of linear instruments the quote currency counts as such).
+
+    since_ns: from when on it is counted, later than day_start_ns on the desk's first day.
+    complete: False when something of it cannot be told, and then text says what.
+    """
+
+    venue: str
+    account: str
+    day_start_ns: int
+    since_ns: int
+    pnl: Exact
+    strategies: dict[str, Exact]  # by owner of the orders
+    complete: bool
+    text: str
+    updated_ns: int
+
+
 class InventoryDelta(Message):
     """Holdings outside the venues, pushed to the `inventory` socket; replaces the source's last."""
 
@@ -674,6 +730,25 @@ class Alert(Message):
 # --- commands and their answer ---------------------------------------------------------------
 
 
+class LinkedOrder(Message):
+    """An order placed together with a first one, for the same instrument; fields as in PlaceOrder.
+
+    quantity: None for that of the first order; tag: "" for its tag.
+    """
+
+    side: Side
+    quantity: Exact | None = None
+    order_type: OrderType = OrderType.LIMIT
+    price: Exact | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    reduce_only: bool = False
+    trigger_price: Exact | None = None
+    trigger: TriggerPrice | None = None
+    trigger_offset: Exact | None = None
+    tag: str = ""
+
+
 class PlaceOrder(Message):
     """A new order. price for LIMIT, STOP_LIMIT and TAKE_PROFIT_LIMIT alone; trigger_price for
     STOP, TAKE_PROFIT and their LIMIT kinds, trigger_offset for TRAILING_STOP: the distance from the
@@ -682,6 +757,12 @@ class PlaceOrder(Message):
     display_quantity: how much of it the book shows at a time; None: all.
     post_only alone is refused when it would cross, unless reprice lets the venue move it.
     expires_ns: the engine refuses the command when it reads it later than this (0: after 1 s).
+    parent: the owner's name of a larger order that this one is a part of, which has one instrument
+    and one side. What is filled and open of its parts never exceeds parent_quantity.
+    linked_orders: placed with it by contingency_type, one with OCO, two with OTOCO, up to ten with
+    OTO; each becomes an order with a client_order_id of its own, of the same owner.
+    fill_condition: which of its executions acts on them; FIRST_HIT if it is None.
+    price_type: of an option, what price counts; None: the instrument's own unit.
     """
 
     instrument: str
@@ -700,6 +781,12 @@ class PlaceOrder(Message):
     reprice: bool = False
     trigger_offset: Exact | None = None
     display_quantity: Exact | None = None
+    contingency_type: ContingencyType | None = None
+    fill_condition: FillCondition | None = None
+    linked_orders: list[LinkedOrder] = []
+    price_type: PriceType | None = None
+    parent: str = ""
+    parent_quantity: Exact | None = None
 
 
 class PlaceOrders(Message):
@@ -709,7 +796,7 @@ class PlaceOrders(Message):
 
 
 class ModifyOrder(Message):
-    """Change price or total quantity in place; None leaves a field as it is."""
+    """Change price, total quantity or another term in place; None leaves a field as it is."""
 
     client_order_id: str
     price: Exact | None = None
@@ -717,6 +804,8 @@ class ModifyOrder(Message):
     trigger_price: Exact | None = None
     owner: str = ""
     post_only: bool | None = None
+    trigger_offset: Exact | None = None
+    display_quantity: Exact | None = None
 
 
 class CancelOrder(Message):
@@ -810,6 +899,7 @@ Snapshot = (
     | OrderSnapshot
     | FillSnapshot
     | AccountSnapshot
+    | ProfitOfDay
     | Health
     | StrategyState
 )
@@ -840,6 +930,7 @@ Event = (
     | Exposure
     | PositionDifference
     | RiskAlert
+    | ProfitOfDay
     | InventoryDelta
     | Health
     | StrategyState

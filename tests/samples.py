@@ -93,6 +93,24 @@ BALANCE = m.BalanceUpdated(
 )
 EXPOSURE = m.Exposure("deribit", "main", "BTC", -0.002, 0.0, 0.0, 0.0, 0.5, 6)
 PLACE = m.PlaceOrder("deribit.BTC-PERPETUAL", m.Side.BUY, E("100"), price=E("50000.5"))
+BRACKET = m.PlaceOrder(
+    "deribit.BTC-PERPETUAL",
+    m.Side.BUY,
+    E("100"),
+    price=E("50000.5"),
+    contingency_type=m.ContingencyType.OTOCO,
+    fill_condition=m.FillCondition.COMPLETE_FILL,
+    linked_orders=[
+        m.LinkedOrder(m.Side.SELL, price=E("51000"), reduce_only=True),
+        m.LinkedOrder(
+            m.Side.SELL,
+            order_type=m.OrderType.STOP,
+            trigger_price=E("49000"),
+            trigger=m.TriggerPrice.LAST,
+            reduce_only=True,
+        ),
+    ],
+)
 ACCOUNT = m.AccountSnapshot("deribit", "main", [POSITION], [BALANCE], [EXPOSURE])
 
 STRATEGY = m.StrategyState(
@@ -128,6 +146,10 @@ STRATEGY = m.StrategyState(
     updated_ns=10,
 )
 
+PROFIT = m.ProfitOfDay(
+    "deribit", "main", 7, 8, E("-12.5"), {"quoter": E("3.25")}, True, "", updated_ns=9
+)
+
 EVENTS: list[m.Event] = [
     m.InstrumentList("deribit", 0, 1, [INSTRUMENT]),
     INSTRUMENT,
@@ -148,6 +170,7 @@ EVENTS: list[m.Event] = [
     BALANCE,
     ACCOUNT,
     EXPOSURE,
+    PROFIT,
     m.PositionDifference("deribit", "main", "deribit.BTC-PERPETUAL", E("1"), E("2"), 7),
     m.RiskAlert("deribit", "main", "max_delta", "BTC", 51.0, 50.0, True, "delta of BTC"),
     m.InventoryDelta("uniswap", "ETH", E("-2.5"), 8),
@@ -160,8 +183,8 @@ EVENTS: list[m.Event] = [
 ]
 COMMANDS: list[m.Command] = [
     PLACE,
-    m.PlaceOrders([PLACE]),
-    m.ModifyOrder("1", price=E("50001")),
+    m.PlaceOrders([PLACE, BRACKET]),
+    m.ModifyOrder("1", price=E("50001"), display_quantity=E("10")),
     m.CancelOrder("1"),
     m.CancelOrders(["1", "2"]),
     m.CancelAll(kind=m.InstrumentKind.OPTION),
