@@ -32,7 +32,7 @@ SILENT_S = 1.5
 CONNECT_S = 1.0
 SNAPSHOTS = get_args(m.Snapshot)
 DELTAS = get_args(m.Delta)
-PUBLISHERS = {"order": "order_events", "fill": "order_events"} | dict.fromkeys(
+PUBLISHERS = dict.fromkeys(("order", "fill", "protection"), "order_events") | dict.fromkeys(
     ("account", "position", "balance", "risk"), "positions"
 )
 

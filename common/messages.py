@@ -252,6 +252,7 @@ class RejectReason(StrEnum):
     PARENT_CAP = "PARENT_CAP"
     EXTERNAL_ORDERS = "EXTERNAL_ORDERS"
     INSTRUMENT_NOT_ALLOWED = "INSTRUMENT_NOT_ALLOWED"
+    PROTECTION = "PROTECTION"  # market maker protection is missing, or has acted
 
 
 # --- reference data --------------------------------------------------------------------------
@@ -454,6 +455,9 @@ class OrderUpdated(Message):
     working_price: Exact | None = None  # where the venue has an order with a price_type now
     parent: str = ""
     parent_quantity: Exact | None = None
+    quote_id: str = ""  # of a quote: the desk's id of the mass quote that first sent it
+    quote_set: str = ""
+    mmp_group: str = ""
 
 
 class OrderSnapshot(Message):
@@ -505,6 +509,46 @@ class FillSnapshot(Message):
     owner: str
     fills: list[Fill]
     has_more: bool = False
+
+
+class ProtectionEvent(StrEnum):
+    """SET: the settings are these now; TRIGGERED: it acted; RESET: quotes are taken again."""
+
+    SET = "SET"
+    REMOVED = "REMOVED"
+    TRIGGERED = "TRIGGERED"
+    RESET = "RESET"
+
+
+class ProtectionUpdated(Message):
+    """Market maker protection of one group of quotes, topic `protection.<venue>.<account>`.
+
+    What trades within interval_s beyond a limit makes the venue cancel the group's quotes in
+    instruments of this index, and refuse new ones for frozen_s. Limits in coins, None is none.
+    """
+
+    venue: str
+    account: str
+    index: str  # the venue's price index, "btc_usd"
+    mmp_group: str
+    interval_s: int  # 0: the settings are not known, or REMOVED
+    frozen_s: int  # 0: until it is reset
+    max_quote_quantity: Exact | None  # of one quote, in the instrument's unit
+    quantity_limit: Exact | None
+    delta_limit: Exact | None
+    vega_limit: Exact | None
+    trade_count_limit: int | None
+    frozen_until_ns: int | None  # None: it takes quotes; 0: not until it is reset
+    event: ProtectionEvent
+    updated_ns: int
+
+
+class ProtectionSnapshot(Message):
+    """For joiners: all protections of an account as the venue last told them."""
+
+    venue: str
+    account: str
+    protections: list[ProtectionUpdated]
 
 
 # --- positions -------------------------------------------------------------------------------
@@ -831,6 +875,77 @@ class CancelAll(Message):
     tag: str | None = None
 
 
+class QuoteEntry(Message):
+    """Both sides of the quote in one instrument, FIX QuotEntryGrp. A side is a price and the
+    quantity that is to remain, whatever traded before; quantity 0 takes it away, None leaves it."""
+
+    instrument: str
+    bid_price: Exact | None = None
+    bid_quantity: Exact | None = None
+    ask_price: Exact | None = None
+    ask_quantity: Exact | None = None
+
+
+class MassQuote(Message):
+    """Quotes in many instruments at once, FIX MsgType i; at most 100 entries.
+
+    There is one quote per instrument, side and mmp_group, which a new one replaces. Each side is an
+    order of its own and is judged and answered by itself: results has one reply per side that was
+    given, bid before ask, in the order of the entries.
+    quote_set: names them for CancelQuotes; "": the owner, else the mmp_group.
+    """
+
+    quotes: list[QuoteEntry]
+    mmp_group: str
+    quote_set: str = ""
+    owner: str = ""
+    tag: str = ""
+    post_only: bool = False  # a side that would trade at once is refused
+    expires_ns: int = 0  # as in PlaceOrder
+
+
+class CancelQuotes(Message):
+    """Cancel the quotes that match every given filter; no filter cancels all quotes.
+
+    min_delta and max_delta: options whose delta lies within; both or none.
+    """
+
+    instrument: str | None = None
+    kind: InstrumentKind | None = None
+    currency: str | None = None  # settlement currency
+    quote_set: str | None = None
+    mmp_group: str | None = None
+    owner: str | None = None
+    min_delta: float | None = None
+    max_delta: float | None = None
+
+
+class SetProtection(Message):
+    """Set market maker protection, as in ProtectionUpdated; interval_s 0 removes it, and with it
+    the quotes that it covers."""
+
+    index: str
+    mmp_group: str
+    interval_s: int
+    frozen_s: int = 0
+    max_quote_quantity: Exact | None = None  # needed unless it is removed
+    quantity_limit: Exact | None = None
+    delta_limit: Exact | None = None
+    vega_limit: Exact | None = None
+    trade_count_limit: int | None = None
+
+
+class ResetProtection(Message):
+    """Take quotes again after protection acted."""
+
+    index: str
+    mmp_group: str
+
+
+class QueryProtections(Message):
+    """All protections of the account, as the venue tells them now."""
+
+
 class QueryOrders(Message):
     """Open orders, or one order by id, or with closed=True the recently closed ones too."""
 
@@ -886,6 +1001,7 @@ class CommandReply(Message):
     results: list[CommandReply] = []  # one per order of a PlaceOrders or CancelOrders
     account: AccountSnapshot | None = None
     mode: TradingMode | None = None
+    protections: list[ProtectionUpdated] = []
 
 
 Snapshot = (
@@ -898,6 +1014,7 @@ Snapshot = (
     | IndexPrice
     | OrderSnapshot
     | FillSnapshot
+    | ProtectionSnapshot
     | AccountSnapshot
     | ProfitOfDay
     | Health
@@ -905,7 +1022,15 @@ Snapshot = (
 )
 """Messages that are complete by themselves: after one a joiner is consistent."""
 
-Delta = BookDelta | OrderUpdated | Fill | PositionUpdated | BalanceUpdated | Exposure
+Delta = (
+    BookDelta
+    | OrderUpdated
+    | Fill
+    | ProtectionUpdated
+    | PositionUpdated
+    | BalanceUpdated
+    | Exposure
+)
 """Messages that only make sense after a snapshot of their topic."""
 
 Event = (
@@ -924,6 +1049,8 @@ Event = (
     | OrderSnapshot
     | Fill
     | FillSnapshot
+    | ProtectionUpdated
+    | ProtectionSnapshot
     | PositionUpdated
     | BalanceUpdated
     | AccountSnapshot
@@ -946,6 +1073,11 @@ Command = (
     | CancelOrder
     | CancelOrders
     | CancelAll
+    | MassQuote
+    | CancelQuotes
+    | SetProtection
+    | ResetProtection
+    | QueryProtections
     | QueryOrders
     | QueryFills
     | SetMode

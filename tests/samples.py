@@ -149,6 +149,22 @@ STRATEGY = m.StrategyState(
 PROFIT = m.ProfitOfDay(
     "deribit", "main", 7, 8, E("-12.5"), {"quoter": E("3.25")}, True, "", updated_ns=9
 )
+PROTECTION = m.ProtectionUpdated(
+    venue="deribit",
+    account="main",
+    index="btc_usd",
+    mmp_group="mm",
+    interval_s=5,
+    frozen_s=10,
+    max_quote_quantity=E("10"),
+    quantity_limit=E("20"),
+    delta_limit=E("5"),
+    vega_limit=None,
+    trade_count_limit=7,
+    frozen_until_ns=0,
+    event=m.ProtectionEvent.TRIGGERED,
+    updated_ns=11,
+)
 
 EVENTS: list[m.Event] = [
     m.InstrumentList("deribit", 0, 1, [INSTRUMENT]),
@@ -166,6 +182,8 @@ EVENTS: list[m.Event] = [
     m.OrderSnapshot("deribit", "main", "", [ORDER]),
     FILL,
     m.FillSnapshot("deribit", "main", "demo", [FILL]),
+    PROTECTION,
+    m.ProtectionSnapshot("deribit", "main", [PROTECTION]),
     POSITION,
     BALANCE,
     ACCOUNT,
@@ -188,10 +206,26 @@ COMMANDS: list[m.Command] = [
     m.CancelOrder("1"),
     m.CancelOrders(["1", "2"]),
     m.CancelAll(kind=m.InstrumentKind.OPTION),
+    m.MassQuote(
+        [
+            m.QuoteEntry("deribit.BTC-PERPETUAL", E("50000"), E("100"), E("50001"), E("100")),
+            m.QuoteEntry("deribit.ETH-PERPETUAL", ask_quantity=E("0")),
+        ],
+        "mm",
+        quote_set="perpetuals",
+        owner="demo",
+        post_only=True,
+    ),
+    m.CancelQuotes(quote_set="perpetuals", min_delta=0.25, max_delta=0.5),
+    m.SetProtection("btc_usd", "mm", 5, 10, E("10"), E("20"), E("5"), trade_count_limit=7),
+    m.ResetProtection("btc_usd", "mm"),
+    m.QueryProtections(),
     m.QueryOrders(closed=True),
     m.QueryFills(limit=10),
     m.SetMode(m.TradingMode.HALTED, "a test", "deribit", "quoter"),
     m.QueryPositions(),
     m.SetParameters({"width_bps": "4", "max_position": "2000"}),
 ]
-REPLY = m.CommandReply("r1", True, orders=[ORDER], fills=[FILL], account=ACCOUNT)
+REPLY = m.CommandReply(
+    "r1", True, orders=[ORDER], fills=[FILL], account=ACCOUNT, protections=[PROTECTION]
+)

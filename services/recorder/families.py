@@ -54,6 +54,7 @@ MESSAGES: dict[str, tuple[type[m.Message], ...]] = {
     "instruments": (m.InstrumentDefinition, m.InstrumentState),
     "orders": (m.OrderUpdated,),
     "fills": (m.Fill,),
+    "protections": (m.ProtectionUpdated,),
     "positions": (m.PositionUpdated,),
     "balances": (m.BalanceUpdated,),
     "exposures": (m.Exposure,),
@@ -75,6 +76,7 @@ WORDS = {
     "instruments": "instruments",
     "order": "orders",
     "fill": "fills",
+    "protection": "protections",
     "account": "positions",
     "profit": "profits",
     "strategy": "strategies",
@@ -213,6 +215,7 @@ ELEMENT_KINDS = {
     "InstrumentList": "InstrumentDefinition",
     "OrderSnapshot": "OrderUpdated",
     "FillSnapshot": "Fill",
+    "ProtectionSnapshot": "ProtectionUpdated",
 }
 
 
