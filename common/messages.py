@@ -459,6 +459,11 @@ class OrderUpdated(Message):
     quote_set: str = ""
     mmp_group: str = ""
 
+    @property
+    def is_secondary(self) -> bool:
+        """Placed as one of the linked orders of another."""
+        return self.link_id not in ("", self.client_order_id)
+
 
 class OrderSnapshot(Message):
     """For joiners: all open orders and the recently closed ones of a topic's owner, or of all."""
