@@ -7,6 +7,7 @@ unknown outcome.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -16,11 +17,15 @@ import msgspec
 from common.domain.order import Facts
 from common.messages import (
     CancelAll,
+    CancelQuotes,
     InstrumentDefinition,
     Liquidity,
     OrderType,
     OrderUpdated,
+    PriceType,
     RejectReason,
+    ResetProtection,
+    SetProtection,
     Side,
     TimeInForce,
     TriggerPrice,
@@ -35,6 +40,19 @@ class VenueOrderState(StrEnum):
     CANCELED = "CANCELED"
     EXPIRED = "EXPIRED"
     REJECTED = "REJECTED"
+
+
+class QuoteTag(msgspec.Struct, frozen=True):
+    """What the venue tells of an order that is a quote: the names it was sent with."""
+
+    quote_id: str
+    quote_set: str
+    group: str
+
+
+def quote_key(quote_id: str, symbol: str, side: Side) -> str:
+    """Names one order of a mass quote, in place of a label, which quotes do not have."""
+    return f"{quote_id}/{symbol}/{side.value}"
 
 
 class VenueOrder(msgspec.Struct, frozen=True):
@@ -62,6 +80,10 @@ class VenueOrder(msgspec.Struct, frozen=True):
     parent_venue_order_id: str = ""
     trigger_offset: Decimal | None = None
     display_quantity: Decimal | None = None
+    primary_venue_order_id: str = ""  # of the order whose execution places this one
+    price_type: PriceType | None = None  # what price counts
+    working_price: Decimal | None = None  # where such an order is now
+    quote: QuoteTag | None = None  # label is its quote_key then
 
 
 class VenueFill(msgspec.Struct, frozen=True):
@@ -123,6 +145,46 @@ class Warned(msgspec.Struct, frozen=True):
     text: str
 
 
+class ProtectionActed(msgspec.Struct, frozen=True):
+    """Market maker protection cancelled the quotes of a group; frozen_until_ns: 0 until a reset."""
+
+    index: str
+    group: str
+    frozen_until_ns: int
+
+
+class VenueProtection(msgspec.Struct, frozen=True):
+    """Settings of market maker protection; interval_s 0: it was removed."""
+
+    index: str
+    group: str
+    interval_s: int
+    frozen_s: int
+    max_quote_quantity: Decimal | None = None
+    quantity_limit: Decimal | None = None
+    delta_limit: Decimal | None = None
+    vega_limit: Decimal | None = None
+    trade_count_limit: int | None = None
+
+
+class QuoteSide(msgspec.Struct, frozen=True):
+    """One side of one quote to send: quantity is what is to remain, 0 takes it away."""
+
+    symbol: str
+    side: Side
+    price: Decimal | None
+    quantity: Decimal
+    post_only: bool = False
+
+
+class QuoteError(msgspec.Struct, frozen=True):
+    """The venue's no to one side of a mass quote."""
+
+    symbol: str
+    side: Side
+    refused: CallRefused
+
+
 class OrderSeen(msgspec.Struct, frozen=True):
     order: VenueOrder
 
@@ -142,10 +204,21 @@ class CallDone(msgspec.Struct, frozen=True):
     positions: dict[str, Decimal] | None = None  # by symbol, signed; None: not about them
     complete: bool = True
     told_ns: int = 0
+    quote_errors: list[QuoteError] = []
+    protections: list[VenueProtection] | None = None  # None: not about them
+    frozen: list[ProtectionActed] | None = None  # those that refuse quotes now
 
 
 EntryEvent = (
-    SendFrame | LinkReady | LinkRefused | RateLimited | Warned | OrderSeen | FillSeen | CallDone
+    SendFrame
+    | LinkReady
+    | LinkRefused
+    | RateLimited
+    | Warned
+    | OrderSeen
+    | FillSeen
+    | CallDone
+    | ProtectionActed
 )
 
 
@@ -156,10 +229,45 @@ class VenueCall(msgspec.Struct, frozen=True):
     frame: bytes
 
 
+class Quoting(Protocol):
+    """Mass quotes and market maker protection, of a venue that has them.
+
+    Attributes:
+        max_quotes: instruments in one call.
+        needs_cancel_on_disconnect: it takes none over a link that leaves its orders behind.
+    """
+
+    max_quotes: int
+    needs_cancel_on_disconnect: bool
+
+    def mass_quote(
+        self,
+        names: QuoteTag,
+        sides: list[QuoteSide],
+        valid_until_ns: int,
+        context: object,
+    ) -> VenueCall: ...
+
+    def cancel_quotes(
+        self, filters: CancelQuotes, symbol: str, context: object
+    ) -> VenueCall | None:
+        """One call that cancels exactly what the filters say; None if the venue has none."""
+        ...
+
+    def protections(self, context: object) -> list[VenueCall]:
+        """Settings of all protections, and those that refuse quotes now."""
+        ...
+
+    def set_protection(self, command: SetProtection, context: object) -> VenueCall: ...
+
+    def reset_protection(self, command: ResetProtection, context: object) -> VenueCall: ...
+
+
 class OrderEntry(Protocol):
-    """Order entry of one account over one link."""
+    """Order entry of one account over one link. quoting: None where the venue takes no quotes."""
 
     next_wake_ns: int | None
+    quoting: Quoting | None
 
     def on_up(self, now_ns: int) -> list[bytes]: ...
 
@@ -176,8 +284,16 @@ class OrderEntry(Protocol):
         ...
 
     def place(
-        self, order: OrderUpdated, symbol: str, valid_until_ns: int, reprice: bool, context: object
-    ) -> VenueCall: ...
+        self,
+        order: OrderUpdated,
+        symbol: str,
+        valid_until_ns: int,
+        reprice: bool,
+        context: object,
+        linked: Sequence[OrderUpdated] = (),
+    ) -> VenueCall:
+        """linked: what is placed together with it, in one call."""
+        ...
 
     def modify(
         self, order: OrderUpdated, wanted: Facts, valid_until_ns: int, context: object

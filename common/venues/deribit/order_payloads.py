@@ -24,7 +24,13 @@ import msgspec
 
 from common.errors import VenueProtocolError
 from common.messages import Liquidity, OrderType, Side, TimeInForce, TriggerPrice
-from common.venues.order_entry import VenueFill, VenueOrder, VenueOrderState
+from common.venues.order_entry import (
+    QuoteTag,
+    VenueFill,
+    VenueOrder,
+    VenueOrderState,
+    quote_key,
+)
 
 VENUE_NAME = "deribit"
 NS_PER_MS = 1_000_000
@@ -98,6 +104,9 @@ class _Order(msgspec.Struct, gc=False):
     trigger_order_id: str = ""
     trigger_offset: Decimal | None = None
     refresh_amount: Decimal | None = None
+    quote_id: str | None = None
+    quote_set_id: str | None = None
+    mmp_group: str | None = None
 
 
 class _Trade(msgspec.Struct, gc=False):
@@ -114,6 +123,7 @@ class _Trade(msgspec.Struct, gc=False):
     label: str | None = None
     combo_id: str | None = None
     legs: list[msgspec.Raw] | None = None
+    quote_id: str | None = None
 
 
 class _Placed(msgspec.Struct, gc=False):
@@ -211,14 +221,16 @@ def _order(order: _Order) -> VenueOrder:
         optional["display_quantity"] = plain(order.refresh_amount)
     if order.trigger:
         optional["trigger"] = _word(TRIGGERS, order.trigger, "trigger")
+    names = _quote_of(order)
+    side = _word(SIDES, order.direction, "direction")
     return VenueOrder(
         venue_order_id=order.order_id,
-        label=order.label,
+        label=_label(order.label, order.quote_id, order.instrument_name, side),
         symbol=order.instrument_name,
-        side=_word(SIDES, order.direction, "direction"),
+        side=side,
         order_type=kind,
         price=_price(order.price) if has_price else None,
-        quantity=plain(order.amount),
+        quantity=_quantity(order, state),
         time_in_force=_word(TIMES_IN_FORCE, order.time_in_force, "time_in_force"),
         state=state,
         cum_quantity=plain(order.filled_amount or ZERO),
@@ -229,17 +241,37 @@ def _order(order: _Order) -> VenueOrder:
         reduce_only=order.reduce_only,
         text=order.cancel_reason or order.reject_reason,
         parent_venue_order_id=order.trigger_order_id,
+        quote=names,
         **optional,
     )
 
 
+def _quote_of(order: _Order) -> QuoteTag | None:
+    if order.quote_id is None:
+        return None
+    return QuoteTag(order.quote_id, order.quote_set_id or "", order.mmp_group or "")
+
+
+def _label(label: str | None, quote_id: str | None, symbol: str, side: Side) -> str:
+    return label or ("" if quote_id is None else quote_key(quote_id, symbol, side))
+
+
+def _quantity(order: _Order, state: VenueOrderState) -> Decimal:
+    """The amount of an open quote is what remains of it."""
+    amount, filled = plain(order.amount), plain(order.filled_amount or ZERO)
+    if order.quote_id is None:
+        return amount
+    return amount + filled if state is VenueOrderState.OPEN else max(amount, filled)
+
+
 def _fill(trade: _Trade) -> VenueFill:
+    side = _word(SIDES, trade.direction, "direction")
     return VenueFill(
         exec_id=trade.trade_id,
         venue_order_id=trade.order_id,
-        label=trade.label or "",
+        label=_label(trade.label, trade.quote_id, trade.instrument_name, side),
         symbol=trade.instrument_name,
-        side=_word(SIDES, trade.direction, "direction"),
+        side=side,
         price=plain(trade.price),
         quantity=plain(trade.amount),
         liquidity=_word(LIQUIDITY, trade.liquidity, "liquidity"),

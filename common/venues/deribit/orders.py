@@ -24,6 +24,7 @@ from common.messages import (
     TriggerPrice,
 )
 from common.venues import order_entry as entry
+from common.venues.deribit import quotes
 from common.venues.deribit import session as link
 from common.venues.deribit.order_errors import RATE_LIMIT_CODE, refusal
 from common.venues.deribit.order_payloads import (
@@ -68,7 +69,7 @@ TRIGGERS = {
 class _Asked(msgspec.Struct, frozen=True):
     """What a request was for, so that its answer can be read."""
 
-    shape: str  # "placed", "order", "orders", "trades", "positions", "count", "subscribed"
+    shape: str  # names the decoder in _done, e.g. "placed", or "count" for none
     context: object
 
 
@@ -81,6 +82,7 @@ class OrderEntry:
 
     def __init__(self, credentials: Credentials, *, cancel_on_disconnect: bool) -> None:
         self._session = link.Session(credentials, cancel_on_disconnect=cancel_on_disconnect)
+        self.quoting: entry.Quoting | None = quotes.QuoteCalls(self._request)
 
     # --- the link -----------------------------------------------------------------------------
 
@@ -89,7 +91,7 @@ class OrderEntry:
         return self._session.next_wake_ns
 
     def on_up(self, now_ns: int) -> list[bytes]:
-        channels = {"channels": [ORDERS_CHANNEL, TRADES_CHANNEL]}
+        channels = {"channels": [ORDERS_CHANNEL, TRADES_CHANNEL, quotes.PROTECTION_CHANNEL]}
         subscribe = self._request("private/subscribe", channels, "subscribed", None)
         return [*self._session.on_up(now_ns), subscribe.frame]
 
@@ -149,10 +151,14 @@ class OrderEntry:
         return self._request("private/edit", params, "placed", context)
 
     def cancel(self, order: OrderUpdated, currency: str, context: object) -> entry.VenueCall:
-        """By id; by label while the venue's id is not known."""
+        """By id; while the venue's id is not known by label, a quote with all in its instrument."""
         if order.venue_order_id:
             params: dict[str, Any] = {"order_id": order.venue_order_id}
             return self._request("private/cancel", params, "order", context)
+        if order.quote_id:
+            symbol = order.instrument.removeprefix(f"{order.venue}.")
+            params = {"cancel_type": "instrument", "instrument_name": symbol}
+            return self._request("private/cancel_quotes", params, "count", context)
         params = {"label": order.client_order_id, "currency": currency}
         return self._request("private/cancel_by_label", params, "count", context)
 
@@ -208,9 +214,10 @@ class OrderEntry:
         if order.venue_order_id:
             state = {"order_id": order.venue_order_id}
             asked.append(("private/get_order_state", state, "order"))
+        if not order.quote_id:
+            asked.append(("private/get_order_state_by_label", label, "orders"))
         asked += [
             ("private/get_open_orders_by_instrument", named, "orders"),
-            ("private/get_order_state_by_label", label, "orders"),
             ("private/get_order_history_by_instrument", history, "orders"),
             ("private/get_user_trades_by_instrument", trades, "trades"),
         ]
@@ -249,6 +256,8 @@ class OrderEntry:
             return [entry.OrderSeen(order) for order in decode_orders(data)]
         if channel.startswith("user.trades."):
             return [entry.FillSeen(fill) for fill in decode_trades(data)[0]]
+        if channel.startswith("user.mmp_trigger."):
+            return [*quotes.decode_frozen(data)]
         return []
 
     def _answered(self, answer: link.Answer) -> list[entry.EntryEvent]:
@@ -321,6 +330,12 @@ def _done(asked: _Asked, result: msgspec.Raw, us_out: int) -> entry.EntryEvent:
             return entry.CallDone(context, positions=positions, told_ns=us_out * 1000)
         case "subscribed":
             return _subscribed(result)
+        case "quoted":
+            return quotes.decode_quoted(context, result)
+        case "protections":
+            return entry.CallDone(context, protections=quotes.decode_protections(result))
+        case "frozen":
+            return entry.CallDone(context, frozen=quotes.decode_frozen(result))
     return entry.CallDone(context)
 
 
