@@ -16,7 +16,7 @@ import msgspec
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 20
+START_TIMEOUT_S = 60
 
 
 class SimulatedVenue(msgspec.Struct):

@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.simulator_process import SimulatedVenue, simulated_venue
 
 PERPETUAL = "BTC/USD:BTC"
-WAIT_S = 15
+WAIT_S = 60
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ TABLE = Path(__file__).parents[2] / "docs" / "venues.md"
 ROW = re.compile(r"^\| `(\w+)` \| (works|no): (.+) \|$", re.M)
 PERPETUAL, COIN = "BTC/USD:BTC", "BTC"
 TRAILING = "trailing_stop"
-WAIT_S = 20
+WAIT_S = 60
 BALANCES = {"BTC": "1000", "ETH": "10000", "USDC": "50000000", "USDT": "1000000"}
 ACCOUNTS = [
     {"client_id": "bench", "client_secret": "bench-secret", "balances": BALANCES, "limited": False},

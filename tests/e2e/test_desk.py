@@ -20,7 +20,7 @@ from tests.e2e.desk import CHECKOUT, Desk, Result, prepare, running
 
 PERPETUAL = "deribit.BTC-PERPETUAL"
 PLACE = ("place", PERPETUAL, "buy", "100", "--price", "50000.5", "--tif", "gtc", "--post-only")
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def eventually(question: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:

@@ -17,7 +17,7 @@ from tests.e2e.desk import Desk, Result, prepare, running
 
 PERPETUAL = "deribit.BTC-PERPETUAL"
 ENGINE = "trading_engine.deribit.main"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 

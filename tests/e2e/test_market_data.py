@@ -24,7 +24,7 @@ from tests.e2e.simulator_process import ROOT, SimulatedVenue, simulated_venue
 ALWAYS_ON = "BTC-PERPETUAL"
 WATCHED = 60
 COMPARED = 40
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 class Reader:

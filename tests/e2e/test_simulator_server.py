@@ -20,7 +20,7 @@ import websocket
 
 from tests.e2e.simulator_process import ROOT, SimulatedVenue, free_port, simulated_venue
 
-WAIT_S = 10
+WAIT_S = 60
 
 
 @pytest.fixture(scope="module")

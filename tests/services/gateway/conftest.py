@@ -19,7 +19,7 @@ import yaml
 from tests.services.gateway.fake_desk import FakeDesk
 
 ROOT = Path(__file__).parents[3]
-START_S = 20.0
+START_S = 60.0
 
 
 def free_port() -> int:

@@ -30,7 +30,7 @@ from tests.services.gateway.test_openapi import fits
 BTC = "deribit.BTC-PERPETUAL"
 DEMO = {"Authorization": "Bearer demo.demo-secret"}
 READER = {"Authorization": "Bearer reader.reader-secret"}
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 class Client:
