@@ -178,23 +178,41 @@ class SimulatorConfig(Config):
 
 
 class KeyConfig(Config):
-    """A gateway key: SHA-256 of its secret, hex. secret is allowed for the demo only."""
+    """A gateway key: SHA-256 of its secret, hex, or an Ed25519 public key. secret is allowed for
+    the demo only. What is left empty or null below owner does not limit the key.
+    """
 
     key_id: str
     secret: str = ""
     secret_sha256: str = ""
     scopes: list[str] = msgspec.field(default_factory=lambda: ["read"])
     owner: str = ""
+    public_key: str = ""  # 32 bytes, hex: logs in by signing a challenge, has no secret
+    instruments: list[str] = []  # what it may trade: ids, * for any characters
+    addresses: list[str] = []  # from where it may be used: addresses or networks
+    expires: str = ""  # ISO 8601 with a time zone
+    max_connections: int | None = None
+    orders_per_second: float | None = None  # places and modifies, not cancels
+    max_quantity: str | None = None  # of one order, in the instrument's unit
+
+
+class KeyFileConfig(Config):
+    """The file that gateway.key_file names: keys beside those of the desk's file."""
+
+    keys: list[KeyConfig] = []
 
 
 class GatewayConfig(Config):
     host: str = "127.0.0.1"
     port: int = 8700
     keys: list[KeyConfig] = []
+    key_file: str = ""  # relative to this file; looked at every second
     certificate: str = ""  # PEM with chain; with private_key: wss and https
     private_key: str = ""
     market_data_open: bool = True
     max_clients: int = 1000
+    max_connections_per_key: int = 20
+    max_connections_per_address: int = 200
     max_subscriptions: int = 1000
     messages_per_second: float = 100.0
     message_burst: int = 200
@@ -297,6 +315,11 @@ def _read(path: Path, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         problem, _, key = str(error).partition(" - at `$")
         raise ConfigError(str(path), key.strip("`.") or "top level", problem) from None
+
+
+def load_keys(path: Path) -> list[KeyConfig]:
+    """Raises: ConfigError."""
+    return _read(path, KeyFileConfig).keys
 
 
 def load_risk(path: Path) -> RiskConfig:
