@@ -30,8 +30,8 @@ run: $(STAMP) ## Start the demo desk and watch it; Ctrl-C stops everything
 test: $(STAMP) lint types ## Lint, type check, tests (under 10 minutes on 2 cores)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
 
-test-long: $(STAMP) lint types ## All tests, the long ones too
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+test-long: $(STAMP) ## Parts S H K W F L in hours, and a table of the promises (ARGS="S K --resume")
+	$(BIN)/python -m tests.long $(ARGS)
 
 fmt: $(STAMP) ## Format the code
 	$(BIN)/ruff format .

@@ -19,6 +19,7 @@ from common.messages import (
     Side,
     TimeInForce,
 )
+from tests.examples import examples
 
 S = OrderStatus
 E = OrderTrigger
@@ -245,4 +246,6 @@ class OrderMachine(RuleBasedStateMachine):
 
 
 TestOrderMachine = OrderMachine.TestCase
-TestOrderMachine.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestOrderMachine.settings = settings(
+    max_examples=examples(200), stateful_step_count=30, deadline=None
+)

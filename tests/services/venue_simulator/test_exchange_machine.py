@@ -27,6 +27,7 @@ from common.venues.simulation import (
 )
 from services.venue_simulator.orders import LIMIT_TYPES, STOP_TYPES
 from services.venue_simulator.rules import SECOND_NS
+from tests.examples import examples
 from tests.services.venue_simulator.kit import D, Scene, account
 
 SYMBOL = "LINEAR-PERP"
@@ -261,5 +262,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         assert sum((owner.quantity(SYMBOL) for owner in owners), D(0)) == 0
 
 
-ExchangeMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+ExchangeMachine.TestCase.settings = settings(
+    max_examples=examples(60), stateful_step_count=40, deadline=None
+)
 TestExchangeMachine = ExchangeMachine.TestCase

@@ -15,6 +15,7 @@ from services.venue_simulator.matching import (
     OwnOrders,
     PostOnly,
 )
+from tests.examples import examples
 
 GTC, IOC, FOK = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK
 
@@ -365,5 +366,7 @@ class MatchingMachine(RuleBasedStateMachine):
         return trades(outcome), cancelled, outcome.refusal
 
 
-MatchingMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+MatchingMachine.TestCase.settings = settings(
+    max_examples=examples(60), stateful_step_count=40, deadline=None
+)
 TestMatchingMachine = MatchingMachine.TestCase

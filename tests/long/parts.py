@@ -1,0 +1,110 @@
+"""The parts of `make test-long`: what each runs, and what it needs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
+from typing import NamedTuple
+
+from tests.examples import VARIABLE
+
+ROOT = Path(__file__).parents[2]
+PYTHON = sys.executable
+SEEDS_PER_STEP = 500
+
+
+class Settings(NamedTuple):
+    """jobs: processes of parts S and H. folder: where results are kept."""
+
+    seeds: int
+    jobs: int
+    examples: int
+    folder: Path
+
+
+class Step(NamedTuple):
+    """One command that is run once per commit. is_pytest: its tests are counted one by one."""
+
+    name: str
+    argv: list[str]
+    env: dict[str, str] = {}
+    is_pytest: bool = False
+
+
+class Part(NamedTuple):
+    letter: str
+    what: str
+    tools: tuple[str, ...]  # without these some of it is not run
+    steps: Callable[[Settings], list[Step]]
+
+
+def _pytest(name: str, *arguments: str, env: dict[str, str] | None = None) -> Step:
+    argv = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    return Step(name, argv, env or {}, is_pytest=True)
+
+
+def _program(package: str, *arguments: str) -> list[Step]:
+    """A package of tests that has a program of its own, or else its long tests."""
+    folder = ROOT / "tests" / package
+    if (folder / "__main__.py").exists():
+        return [Step(package, [PYTHON, "-m", f"tests.{package}", *arguments])]
+    return [_pytest(package, f"tests/{package}")] if folder.exists() else []
+
+
+def _seeds(settings: Settings) -> list[Step]:
+    results = str(settings.folder / "sim.jsonl")
+    run = [PYTHON, "-m", "tests.sim", "--jobs", str(settings.jobs), "--results", results]
+    steps = []
+    for first in range(1, settings.seeds + 1, SEEDS_PER_STEP):
+        block = f"{first}-{min(first + SEEDS_PER_STEP - 1, settings.seeds)}"
+        steps.append(Step(f"seeds {block}", [*run, "--seeds", block]))
+    report = [*run, "--report"]
+    return [*steps, Step(f"report of 1-{settings.seeds}", report)]
+
+
+def _examples(settings: Settings) -> list[Step]:
+    """Every test file that uses hypothesis."""
+    env = {VARIABLE: str(settings.examples)}
+    steps = []
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        if "from hypothesis" in path.read_text():
+            name = str(path.relative_to(ROOT))
+            steps.append(_pytest(name, "-m", "not long", "--timeout", "3600", name, env=env))
+    return steps
+
+
+def _processes(settings: Settings) -> list[Step]:
+    """Long tests everywhere but in the folders that other parts run."""
+    del settings
+    others = [f"--ignore=tests/{name}" for name in ("sim", "faults", "fuzz", "longrun")]
+    return [_pytest("long tests", "-m", "long", "--timeout", "1800", "tests", *others)]
+
+
+def _wires(settings: Settings) -> list[Step]:
+    del settings
+    if not (ROOT / "tests" / "faults").exists():
+        return []
+    return [_pytest("faults", "--timeout", "1800", "tests/faults")]
+
+
+PARTS = (
+    Part("S", "seeds of the whole-system simulation (tests/sim)", (), _seeds),
+    Part("H", "hypothesis with many examples", (), _examples),
+    Part(
+        "K",
+        "real processes killed, stopped, traced",
+        ("strace", "chromium", "stress-ng", "faketime"),
+        _processes,
+    ),
+    Part("W", "wire faults (tests/faults)", ("wstest", "strace"), _wires),
+    Part("F", "fuzzing (tests/fuzz)", ("atheris",), lambda _: _program("fuzz")),
+    Part("L", "long run and its checker (tests/longrun)", (), lambda _: _program("longrun")),
+)
+
+
+def missing(part: Part) -> list[str]:
+    """The tools that this machine lacks."""
+    return [tool for tool in part.tools if which(tool) is None and find_spec(tool) is None]
