@@ -48,6 +48,8 @@ class WsLink(WSListener):
             self._go_down(f"cannot connect: {type(error).__name__}: {str(error)[:200]}")
             return
         self._end = self._loop.create_task(_see_out(transport))
+        if self._transport is None:  # picows calls that connected, and tells nobody
+            self._go_down("cannot connect: the venue closed during the handshake")
 
     def send(self, payload: bytes) -> None:
         if self._transport is not None and not self._down:

@@ -130,6 +130,41 @@ def test_row_28_a_refused_connection_is_a_link_down_with_the_reason() -> None:
     assert isinstance(down, c.LinkDown) and "cannot connect" in down.reason
 
 
+@pytest.mark.parametrize("reads", [False, True])
+def test_row_28_a_connection_that_ends_in_its_handshake_is_a_link_down(reads: bool) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if reads:
+            await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async def connect() -> list[c.Event]:
+        events: list[c.Event] = []
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        await WsLink("public", f"ws://127.0.0.1:{port}/ws", events.append).connect()
+        server.close()
+        return events
+
+    (down,) = asyncio.run(connect())
+    assert isinstance(down, c.LinkDown) and "cannot connect" in down.reason
+
+
+def test_row_28_a_name_that_cannot_be_resolved_is_a_link_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def connect() -> list[c.Event]:
+        async def fail(*_: object, **__: object) -> list[object]:
+            raise OSError(-3, "Temporary failure in name resolution")
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", fail)
+        events: list[c.Event] = []
+        await WsLink("public", "ws://venue.invalid/ws", events.append).connect()
+        return events
+
+    (down,) = asyncio.run(connect())
+    assert isinstance(down, c.LinkDown) and "name resolution" in down.reason
+
+
 def test_row_27_a_dead_venue_that_reads_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ws_link, "CLOSE_S", 0.01)
 
