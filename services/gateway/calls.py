@@ -6,6 +6,7 @@ other processes. The core does the rest.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ from services.gateway.rpc import CallError, Id
 
 Row = dict[str, Any]
 WAIT_NS = 2_000_000_000
+MAX_REQUEST_ID = 64
+DIGEST = 48
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -44,6 +47,17 @@ class Caller(msgspec.Struct, frozen=True):
         """Whose orders the caller sees; None: everybody's."""
         return None if self.key is None or self.key.sees_all else self.key.owner
 
+    def desk_wide(self, request_id: str) -> str:
+        """The caller's request_id as the desk knows it: clients choose theirs without knowing of
+        each other, and an answer finds its way by this text alone. The same always gives the same.
+        """
+        owner = self.key.owner if self.key else ""
+        text = f"{owner}:{request_id}"
+        if ":" not in owner and len(text) <= MAX_REQUEST_ID:
+            return text
+        digest = hashlib.sha256(f"{len(owner)}:{text}".encode()).hexdigest()
+        return f":{digest[:DIGEST]}"
+
 
 class Wait(msgspec.Struct, frozen=True):
     """The result is ready when these topics are known, or after two seconds."""
@@ -63,6 +77,7 @@ class Answer(Data):
 
     target: str
     request_id: str
+    command: m.Command
     reply: m.CommandReply | None
     failure: RequestFailed | None = None
     round_trip_ns: int = 0
@@ -176,7 +191,9 @@ class Asking:
         flight = self._flights.pop((target, request_id), None)
         if flight is None:
             return None, []
-        answer = Answer(target, request_id, reply, failure, now_ns - flight.asked_ns)
+        answer = Answer(
+            target, request_id, flight.command, reply, failure, now_ns - flight.asked_ns
+        )
         for batch in flight.batches:
             batch.answers.append(answer)
         done = [b for b in flight.batches if len(b.answers) == len(b.ask.questions)]

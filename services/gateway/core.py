@@ -28,6 +28,7 @@ from services.gateway.calls import (
     Wait,
     Waiting,
 )
+from services.gateway.challenges import Challenges
 from services.gateway.clients import CALLS, MARKET, Clients, Commands
 from services.gateway.events import (
     ClientBlocked,
@@ -39,6 +40,7 @@ from services.gateway.events import (
     GatewayEvent,
     HttpAnswer,
     HttpCalled,
+    KeysChanged,
     Send,
     StrategyFound,
 )
@@ -68,7 +70,8 @@ MARKET_MESSAGES = (
 class GatewayCore:
     """All clients of one gateway."""
 
-    def __init__(self, config: DeskConfig, pid: int = 0) -> None:
+    def __init__(self, config: DeskConfig, pid: int = 0, seed: bytes = b"") -> None:
+        """seed: 32 random bytes of which the challenges are made; nobody else may know them."""
         self._config = config.gateway
         self._venues = list(config.venues)
         self._state = STARTING if self._venues else READY
@@ -80,7 +83,8 @@ class GatewayCore:
         self._account = AccountPage(self.reading, self._strategies)
         self._private = Private(self.reading, self._strategies)
         self._keys = KeyRing(config.gateway.keys)
-        self._clients = Clients(config.gateway, self._keys, self.reading, self._private)
+        challenges = Challenges(seed)
+        self._clients = Clients(config.gateway, self._keys, self.reading, self._private, challenges)
         self._asking = Asking()
         self._waiting = Waiting()
         self._addresses: dict[str, Bucket] = {}
@@ -99,6 +103,7 @@ class GatewayCore:
             ClientDrained: lambda event, now_ns: self._clients.drain(event.client),
             ClientClosed: lambda event, now_ns: self._clients.close(event.client, now_ns),
             HttpCalled: self._on_http,
+            KeysChanged: self._on_keys,
             StrategyFound: lambda event, now_ns: [c.Subscribe(f"{TOPIC}{event.name}")],
         }
 
@@ -257,7 +262,7 @@ class GatewayCore:
         now_ns: int,
     ) -> Commands:
         answer, done = self._asking.finish(target, request_id, reply, failure, now_ns)
-        commands: Commands = []
+        commands: Commands = self._clients.deliver(self._private.on_answer(answer))
         for batch in done:
             if answer and batch.call.method == "order.place":
                 self.stats.order_round_trip.observe_ns(answer.round_trip_ns)
@@ -269,6 +274,10 @@ class GatewayCore:
     def _on_opened(self, event: ClientOpened, now_ns: int) -> Commands:
         self.stats.connections += 1
         return self._clients.open(event, now_ns)
+
+    def _on_keys(self, event: KeysChanged, now_ns: int) -> Commands:
+        self._keys = event.keys
+        return self._clients.change_keys(event.keys)
 
     def _on_request(self, event: ClientRequest, now_ns: int) -> Commands:
         session = self.sessions.get(event.client)
@@ -289,7 +298,8 @@ class GatewayCore:
         try:
             if not session.bucket.take(now_ns):
                 raise CallError("RATE_LIMIT", "too many messages; slow down")
-            return self._run(call, Caller(Params(request.params), session.key, now_ns), session)
+            caller = Caller(Params(request.params), session.key_at(now_ns), now_ns)
+            return self._run(call, caller, session)
         except CallError as problem:
             return self._refuse(call, problem, now_ns)
 
@@ -297,7 +307,7 @@ class GatewayCore:
         call = Call(event.call, True, event.method)
         try:
             self._limit(event.address, now_ns)
-            key = self._keys.of_header(event.authorization)
+            key = self._keys.of_header(event.authorization, event.address, now_ns)
             return self._run(call, Caller(Params(event.params), key, now_ns), None)
         except CallError as problem:
             return self._refuse(call, problem, now_ns)

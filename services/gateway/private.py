@@ -7,6 +7,7 @@ an admin those of all; each view is encoded once. A channel begins with what is 
 from __future__ import annotations
 
 from common import messages as m
+from services.gateway.calls import Answer
 from services.gateway.channels import Channel
 from services.gateway.events import GatewayCommand
 from services.gateway.feeds import Feed
@@ -17,6 +18,7 @@ from services.gateway.strategies import Strategies
 
 View = tuple[str, str | None]  # channel, owner (None: all)
 RECENT = 200
+ORDER_COMMANDS = (m.PlaceOrder, m.ModifyOrder, m.CancelOrder, m.CancelAll)
 
 
 class Private:
@@ -60,6 +62,15 @@ class Private:
             return None
         return {"type": "snapshot", kind: [row(message) for message in messages]}
 
+    def on_answer(self, answer: Answer | None) -> list[GatewayCommand]:
+        """The engine's answer may overtake its event, which is no news then: it is told now."""
+        if answer is None or answer.reply is None:
+            return []
+        if not isinstance(answer.command, ORDER_COMMANDS):
+            return []
+        orders = self._reading.orders
+        return self._orders([order for order in answer.reply.orders if orders.apply(order)])
+
     def on_message(self, message: m.Event, start_ns: int) -> list[GatewayCommand]:
         """Take it into the mirrors and tell the readers what is news."""
         orders = self._reading.orders
@@ -67,11 +78,13 @@ class Private:
             case m.OrderUpdated():
                 return self._orders([message] if orders.apply(message, start_ns) else [])
             case m.OrderSnapshot():
-                return self._orders(orders.apply_snapshot(message, start_ns))
+                news = orders.apply_snapshot(message, start_ns)
+                return self._orders(news) if message.owner else self._again("orders")
             case m.Fill():
                 return self._fills([message] if self._reading.fills.apply(message) else [])
             case m.FillSnapshot():
-                return self._fills(self._reading.fills.apply_snapshot(message))
+                found = self._reading.fills.apply_snapshot(message)
+                return self._fills(found) if message.owner else self._again("fills")
             case m.StrategyState():
                 return self._strategy(self._strategies.apply(message))
             case _:
@@ -114,8 +127,12 @@ class Private:
         return []
 
     def _again(self, kind: str) -> list[GatewayCommand]:
-        data = self._snapshot(kind, None)
-        return self.say(kind, data) if data else []
+        """A fresh snapshot to every reader: it also tells what is there no more."""
+        commands: list[GatewayCommand] = []
+        for name, owner in list(self._feeds):
+            if name == kind and (data := self._snapshot(name, owner)):
+                commands += self.say(name, data, owner)
+        return commands
 
     def say(self, kind: str, data: Row, owner: str | None = None) -> list[GatewayCommand]:
         feed = self._feeds.get((kind, owner))

@@ -17,6 +17,7 @@ from services.gateway.accounts import Account
 from services.gateway.calls import Answer, Ask, Caller, Do, Question, Result, Row
 from services.gateway.keys import Key
 from services.gateway.params import Params
+from services.gateway.permits import Permits
 from services.gateway.reading import Reading, not_answering, target
 from services.gateway.rows import order_answer, row
 from services.gateway.rpc import CallError
@@ -28,6 +29,7 @@ class Trading:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._orders = reading.orders
+        self._permits = Permits()
 
     def place(self, caller: Caller) -> Result:
         params = caller.params
@@ -36,6 +38,7 @@ class Trading:
         request_id = params.name("request_id") or self._reading.new_id()
         command = place_command(params, instrument, _owner(caller))
         params.finish()
+        self._permits.check(caller, instrument, command.quantity)
         return self._ask(account, request_id, command, caller)
 
     def modify(self, caller: Caller) -> Result:
@@ -52,6 +55,8 @@ class Trading:
         account = self._route(order_id, caller)
         if account is None:
             return _unknown_order(order_id, request_id)
+        order = self._orders.get(order_id)
+        self._permits.check(caller, order.instrument if order else None, quantity)
         owner = self._acting_owner(order_id, caller)
         command = m.ModifyOrder(order_id, price, quantity, trigger_price, owner, post_only)
         return self._ask(account, request_id, command, caller)
@@ -82,7 +87,8 @@ class Trading:
         if caller.owner is not None and owner not in (None, caller.owner):
             raise CallError("FORBIDDEN", "orders of other owners need the scope 'admin'", "owner")
         command = m.CancelAll(instrument, kind, currency, caller.owner or owner, tag)
-        questions = [Question(target("orders", pair), request_id, command) for pair in accounts]
+        wide = caller.desk_wide(request_id)
+        questions = [Question(target("orders", pair), wide, command) for pair in accounts]
         return Ask(questions, self._all_canceled)
 
     def set_mode(self, caller: Caller) -> Result:
@@ -158,17 +164,17 @@ class Trading:
 
     def _ask(self, account: Account, request_id: str, command: m.Command, caller: Caller) -> Result:
         def finish(answers: list[Answer]) -> Row:
-            return self._order_answer(answers[0], command, caller.now_ns)
+            fields = self._order_answer(answers[0], command, caller.now_ns)
+            return fields | {"request_id": request_id}
 
-        return Ask([Question(target("orders", account), request_id, command)], finish)
+        question = Question(target("orders", account), caller.desk_wide(request_id), command)
+        return Ask([question], finish)
 
     def _order_answer(self, answer: Answer, command: m.Command, asked_ns: int) -> Row:
         if answer.reply is None:
             if answer.failure is not None and answer.failure.sent:
                 return _in_doubt(answer, asked_ns)
             raise not_answering(answer)
-        for order in answer.reply.orders:
-            self._orders.apply(order)
         reply, orders = answer.reply, answer.reply.orders
         fields = order_answer(reply, orders[0] if orders else None)
         if isinstance(command, m.PlaceOrder) and not (orders or reply.accepted or reply.in_doubt):
@@ -177,8 +183,6 @@ class Trading:
 
     def _all_canceled(self, answers: list[Answer]) -> Row:
         orders = [order for answer in answers if answer.reply for order in answer.reply.orders]
-        for order in orders:
-            self._orders.apply(order)
         results = [_judgement(answer) for answer in answers]
         return {
             "accepted": all(result["accepted"] for result in results),

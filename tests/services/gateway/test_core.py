@@ -175,6 +175,32 @@ def test_place_reaches_the_engine_exactly_and_its_answer_comes_back():
     assert (fields["accepted"], fields["status"], fields["price"]) == (True, "NEW", "50000.5")
 
 
+def test_an_answer_that_overtakes_its_event_is_told_on_the_channel_and_once_only():
+    desk = Desk()
+    desk.subscribe(desk.client(1, "trader"), "orders")
+    desk.bus("order.deribit.main.trader", order())
+    desk.data(1)
+    changed = order(revision=2, price=m.Exact("50001"))
+    desk.http("order.modify", "trader", client_order_id=changed.client_order_id, price="50001")
+    desk.reply(accepted=True, orders=[changed])
+    assert [(data["type"], data["price"]) for data in desk.data(1)] == [("order", "50001")]
+    desk.bus("order.deribit.main.trader", changed)
+    assert desk.data(1) == []
+    desk.bus("order.deribit.main.trader", order(revision=3, status=m.OrderStatus.CANCELED))
+    assert [data["status"] for data in desk.data(1)] == ["CANCELED"]
+
+
+def test_a_snapshot_of_the_engine_tells_readers_also_what_is_open_no_more():
+    desk = Desk()
+    desk.bus("order.deribit.main", m.OrderSnapshot("deribit", "main", "", [order(1), order(2)]))
+    desk.subscribe(desk.client(1, "trader"), "orders")
+    (before,) = desk.data(1)
+    assert len(before["orders"]) == 2
+    desk.bus("order.deribit.main", m.OrderSnapshot("deribit", "main", "", [order(2)]), start_ns=8)
+    (after,) = desk.data(1)
+    assert (after["type"], [o["venue_order_id"] for o in after["orders"]]) == ("snapshot", ["V-2"])
+
+
 def test_a_refusal_is_a_result_with_a_reason():
     desk = Desk()
     call = desk.http("order.place", instrument=BTC, side="SELL", quantity="1", price="3")

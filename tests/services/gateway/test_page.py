@@ -114,16 +114,9 @@ def test_an_order_goes_through_the_ticket_is_changed_and_canceled(page: WebDrive
     edit.send_keys(Keys.CONTROL, "a")
     edit.send_keys("50001", Keys.ENTER)
     until(page, lambda: "50,001" in text(page, "table.orders tbody td"))
-    until(page, lambda: cancel_what_is_open(page))
-
-
-def cancel_what_is_open(browser: WebDriver) -> bool:
-    """As a person would: press Cancel, and again if the order is still there."""
-    browser.execute_script(
-        "for (const b of document.querySelectorAll('table.orders .button'))"
-        " if (b.textContent === 'Cancel') b.click()"
-    )
-    return "No open orders" in text(browser, "#table")
+    buttons = page.find_elements(By.CSS_SELECTOR, "table.orders .button")
+    next(button for button in buttons if button.text == "Cancel").click()
+    until(page, lambda: "No open orders" in text(page, "#table"))
 
 
 def test_a_market_order_fills_and_the_position_shows(page: WebDriver):
