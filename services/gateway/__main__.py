@@ -9,15 +9,18 @@ from common.config import DeskConfig
 from common.transport import service
 from common.transport.loop import Shell
 from common.transport.service import Arguments
+from services.gateway.admission import LOOPBACK, check
 from services.gateway.core import GatewayCore
 from services.gateway.finder import StrategyFinder
-from services.gateway.shell import GatewayServer, check
+from services.gateway.key_file import KeyFile
+from services.gateway.shell import GatewayServer
 
 
 def build(arguments: Arguments) -> Shell:
     config, source = arguments.config, str(arguments.config_path)
     check(config.gateway, source)
-    core: Any = GatewayCore(config, os.getpid())
+    keys = KeyFile(config.gateway, source, config.gateway.host not in LOOPBACK)
+    core: Any = GatewayCore(config, os.getpid(), os.urandom(32))
     subscribe, requests = endpoints(config)
     shell = Shell(
         "gateway",
@@ -27,7 +30,7 @@ def build(arguments: Arguments) -> Shell:
         subscribe=subscribe,
         requests=requests,
     )
-    GatewayServer(shell, core, config.gateway, source)
+    GatewayServer(shell, core, config.gateway, source, keys)
     StrategyFinder(shell, arguments.run_dir)
     return shell
 

@@ -11,17 +11,20 @@ from collections.abc import Iterable
 from common.config import GatewayConfig
 from services.gateway import channels
 from services.gateway.calls import Caller, Row
+from services.gateway.challenges import VALID_MS, Challenges, is_signed, signed_text
 from services.gateway.channels import Channel
 from services.gateway.events import ClientOpened, CloseClient, GatewayCommand, Send
 from services.gateway.keys import Key, KeyRing, require
-from services.gateway.params import Params
 from services.gateway.private import Private
 from services.gateway.reading import Reading
 from services.gateway.rpc import CallError
 from services.gateway.sessions import TOO_MANY, TOO_SLOW, UNAUTHENTICATED, Session
 
 MARKET = "market"  # the scope of market data: open, unless configured otherwise
-CALLS = ("auth", "subscribe", "unsubscribe")
+CALLS = ("auth", "auth.challenge", "subscribe", "unsubscribe")
+BAD_SIGNATURE = (
+    "the signature is not that key's over nonce|key_id|host: a challenge is good once, for 5 s"
+)
 Commands = list[GatewayCommand]
 
 
@@ -29,7 +32,12 @@ class Clients:
     """All WebSocket clients, and the calls about their own connection."""
 
     def __init__(
-        self, config: GatewayConfig, keys: KeyRing, reading: Reading, private: Private
+        self,
+        config: GatewayConfig,
+        keys: KeyRing,
+        reading: Reading,
+        private: Private,
+        challenges: Challenges,
     ) -> None:
         self.sessions: dict[int, Session] = {}
         self._config = config
@@ -37,6 +45,7 @@ class Clients:
         self._catalog = reading.catalog
         self._market = reading.market
         self._private = private
+        self._challenges = challenges
 
     def check_scope(self, scope: str, key: Key | None) -> None:
         """
@@ -50,16 +59,44 @@ class Clients:
     # --- connections
 
     def open(self, event: ClientOpened, now_ns: int) -> Commands:
-        session = Session(event.client, event.binary, self._config, now_ns)
+        session = Session(event, self._config, now_ns)
+        same = [other for other in self.sessions.values() if other.address == event.address]
         self.sessions[event.client] = session
+        if len(same) >= self._config.max_connections_per_address:
+            return [CloseClient(event.client, TOO_MANY, "too many connections of your address")]
         try:
-            session.key = self._keys.of_header(event.authorization)
+            key = self._keys.of_header(event.authorization, event.address, now_ns)
+            if key is not None:
+                self._enter(session, key)
         except CallError as problem:
-            return [CloseClient(event.client, UNAUTHENTICATED, problem.text)]
+            code = TOO_MANY if problem.reason == "RATE_LIMIT" else UNAUTHENTICATED
+            return [CloseClient(event.client, code, problem.text)]
         return []
+
+    def _enter(self, session: Session, key: Key) -> None:
+        """
+        Raises:
+            CallError: the key has enough connections.
+        """
+        most = key.max_connections or self._config.max_connections_per_key
+        others = (other for other in self.sessions.values() if other is not session)
+        if sum(other.key == key for other in others) >= most:
+            text = f"key {key.key_id!r} has {most} connections, no more"
+            raise CallError("RATE_LIMIT", text, "key_id")
+        session.key = key
+
+    def change_keys(self, keys: KeyRing) -> Commands:
+        """Sessions end with their key, also when only its rights changed."""
+        self._keys = keys
+        return [
+            CloseClient(session.client, UNAUTHENTICATED, "your key was revoked or changed")
+            for session in self.sessions.values()
+            if session.key is not None and keys.get(session.key.key_id) != session.key
+        ]
 
     def close(self, client: int, now_ns: int) -> Commands:
         session = self.sessions.pop(client, None)
+        self._challenges.forget(client)
         if session is not None:
             for channel in session.channels.values():
                 self._leave(session, channel, now_ns)
@@ -137,7 +174,9 @@ class Clients:
     def run(self, method: str, caller: Caller, session: Session) -> tuple[Row, Commands]:
         """The result, and what follows it."""
         if method == "auth":
-            return self._log_in(caller.params, session), []
+            return self._log_in(caller, session), []
+        if method == "auth.challenge":
+            return self._challenge(caller, session), []
         names = caller.params.names("channels", self._config.max_subscriptions)
         caller.params.finish()
         if not names:
@@ -151,17 +190,37 @@ class Clients:
         result = {"subscribed": [channel.name for channel in accepted], "refused": refused}
         return result, commands
 
-    def _log_in(self, params: Params, session: Session) -> Row:
-        key_id, secret = params.text("key_id"), params.text("secret")
-        params.finish()
-        key = self._keys.find(key_id, secret)
-        if key is None:
-            raise CallError("UNAUTHENTICATED", "no key has this id and secret", "secret")
+    def _challenge(self, caller: Caller, session: Session) -> Row:
+        """Anybody gets one: whether there is such a key is not told."""
+        key_id = caller.params.text("key_id")
+        caller.params.finish()
+        nonce = self._challenges.make(session.client, key_id, caller.now_ns)
+        return {"nonce": nonce, "host": session.host, "valid_ms": VALID_MS}
+
+    def _log_in(self, caller: Caller, session: Session) -> Row:
+        key = self._proven(caller, session)
         if session.key is not None and session.key != key:
             text = f"this connection is logged in as {session.key.key_id!r}"
             raise CallError("INVALID_REQUEST", text, "key_id")
-        session.key = key
+        self._enter(session, key)
         return {"key_id": key.key_id, "owner": key.owner, "scopes": sorted(key.scopes)}
+
+    def _proven(self, caller: Caller, session: Session) -> Key:
+        """The key whose secret or signature this is."""
+        params, now_ns = caller.params, caller.now_ns
+        key_id, signature = params.text("key_id"), params.optional_text("signature")
+        if signature is None:
+            secret = params.text("secret")
+            params.finish()
+            return self._keys.find(key_id, secret, session.address, now_ns)
+        params.finish()
+        nonce = self._challenges.take(session.client, key_id, now_ns)
+        key = self._keys.get(key_id)
+        if nonce is None or key is None or not key.signs:
+            raise CallError("UNAUTHENTICATED", BAD_SIGNATURE, "signature")
+        if not is_signed(key.proof, signature, signed_text(nonce, key_id, session.host)):
+            raise CallError("UNAUTHENTICATED", BAD_SIGNATURE, "signature")
+        return self._keys.usable(key, session.address, now_ns)
 
     def _choose(self, session: Session, names: list[str]) -> tuple[list[Channel], list[Row]]:
         """The channels among these names that the client gets, and why not the others."""

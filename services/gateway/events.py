@@ -9,15 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 from common.core import CoreCommand, Data, Event
+from services.gateway.keys import KeyRing
 
 
 class ClientOpened(Data):
-    """A WebSocket client. authorization: the HTTP header of its handshake, "" if it sent none."""
+    """A WebSocket client. authorization, host: headers of its handshake, "" if it sent none."""
 
     client: int
     binary: bool  # speaks msgpack
     address: str
     authorization: str = ""
+    host: str = ""
 
 
 class ClientRequest(Data):
@@ -60,6 +62,12 @@ class StrategyFound(Data):
     name: str
 
 
+class KeysChanged(Data):
+    """These are the keys now; sessions of others end."""
+
+    keys: KeyRing
+
+
 class Send(Data):
     """One frame to each of these clients; the times are those of the message it carries, if any."""
 
@@ -91,5 +99,6 @@ GatewayEvent = (
     | ClientClosed
     | HttpCalled
     | StrategyFound
+    | KeysChanged
 )
 GatewayCommand = CoreCommand | Send | CloseClient | HttpAnswer

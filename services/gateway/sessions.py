@@ -6,6 +6,7 @@ from collections import deque
 
 from common.config import GatewayConfig
 from services.gateway.channels import Channel
+from services.gateway.events import ClientOpened
 from services.gateway.keys import Key
 
 MAX_ERRORS = 100
@@ -45,9 +46,11 @@ class Bucket:
 class Session:
     """One WebSocket client."""
 
-    def __init__(self, client: int, binary: bool, config: GatewayConfig, now_ns: int) -> None:
-        self.client = client
-        self.binary = binary
+    def __init__(self, event: ClientOpened, config: GatewayConfig, now_ns: int) -> None:
+        self.client = event.client
+        self.binary = event.binary
+        self.address = event.address
+        self.host = event.host
         self.key: Key | None = None
         self.channels: dict[str, Channel] = {}
         self.opened_ns = now_ns
@@ -56,6 +59,11 @@ class Session:
         self._queue_bytes = 0
         self.bucket = Bucket(config.messages_per_second, config.message_burst, now_ns)
         self._errors: deque[int] = deque(maxlen=MAX_ERRORS)
+
+    def key_at(self, now_ns: int) -> Key | None:
+        """The key it logged in with, as long as that may be used."""
+        usable = self.key is not None and self.key.is_usable(self.address, now_ns)
+        return self.key if usable else None
 
     def enqueue(self, payload: bytes) -> bool:
         """Keep it until the client reads again; False: it is past its bound."""
@@ -78,4 +86,6 @@ class Session:
             return TOO_SLOW, "you did not read for 30 s"
         if must_log_in and self.key is None and now_ns - self.opened_ns > LOGIN_NS:
             return UNAUTHENTICATED, "log in within 5 s"
+        if self.key is not None and self.key_at(now_ns) is None:
+            return UNAUTHENTICATED, "your key has expired"
         return None

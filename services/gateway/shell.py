@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ssl
 from contextlib import suppress
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from common.config import GatewayConfig
+from common.core import Alert
 from common.errors import ConfigError
 from common.transport.clock import now_ns
 from common.transport.loop import Shell
 from services.gateway import openapi, rpc, site
+from services.gateway.admission import MAX_HEADERS, check_headers, origins, tls
 from services.gateway.api import PREFIX, ROUTES, Route
 from services.gateway.core import GatewayCore
 from services.gateway.events import (
@@ -26,31 +27,45 @@ from services.gateway.events import (
     ClientOpened,
     ClientRequest,
     CloseClient,
+    GatewayEvent,
     HttpAnswer,
     HttpCalled,
+    KeysChanged,
     Send,
 )
+from services.gateway.key_file import KeyFile
 from services.gateway.metrics import Exporter
 from services.gateway.outboxes import Outboxes
 from services.gateway.rpc import CallError
 
 MSGPACK = "crossdesk.msgpack"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HANDSHAKE_S = 5.0
 CLOSE_S = 2.0
 PING_S = 20.0
 MAX_ADDRESS = 65_536  # of a request line: hundreds of instruments fit
+KEEP_S = 30.0  # a connection between two requests
+FAILED = 1011
+BROKEN = "the gateway failed and starts anew; ask again"
 JSON = "application/json"
 
 
 class GatewayServer:
     """The sockets of one gateway."""
 
-    def __init__(self, shell: Shell, core: GatewayCore, config: GatewayConfig, source: str) -> None:
+    def __init__(
+        self,
+        shell: Shell,
+        core: GatewayCore,
+        config: GatewayConfig,
+        source: str,
+        keys: KeyFile,
+    ) -> None:
         self._shell = shell
         self._core = core
         self._config = config
         self._source = source
+        self._keys = keys
+        self._is_broken = False
         self._loop = shell.loop
         self._exporter = Exporter(core, now_ns)
         self._outboxes = Outboxes(shell.loop, core.stats, now_ns, shell.feed)
@@ -76,11 +91,16 @@ class GatewayServer:
         """Listen.
 
         Raises:
-            ConfigError: the port is taken, or the certificate cannot be read.
+            ConfigError: the port is taken, the certificate cannot be read, or a key not used.
         """
-        context = _tls(self._config, self._source)
+        self._shell.feed(KeysChanged(self._keys.load()))
+        context = tls(self._config, self._source)
         self._runner = web.AppRunner(
-            self._application(), access_log=None, max_line_size=MAX_ADDRESS
+            self._application(),
+            access_log=None,
+            max_line_size=MAX_ADDRESS,
+            max_field_size=MAX_HEADERS,
+            keepalive_timeout=KEEP_S,
         )
         await self._runner.setup()
         assert self._runner.server is not None
@@ -112,8 +132,39 @@ class GatewayServer:
                 await asyncio.wait_for(self._runner.cleanup(), CLOSE_S)
 
     def _every_second(self) -> None:
+        self._look_at_keys()
         self._shell.execute(self._core.on_second(now_ns()))
         self._loop.call_later(1.0, self._every_second)
+
+    def _look_at_keys(self) -> None:
+        try:
+            changed = self._keys.look()
+        except ConfigError as error:
+            text = "the key file cannot be used: the keys stay as they were"
+            self._shell.execute([Alert("ERROR", text, {"why": str(error)})])
+            return
+        if changed is not None:
+            self._shell.feed(KeysChanged(changed))
+
+    def _feed(self, event: GatewayEvent) -> None:
+        """Give a client's event to the core.
+
+        Raises:
+            CallError: the core broke, now or before. The process ends: whatever the way in, nobody
+                trades on a state that may be wrong.
+        """
+        if not self._is_broken:
+            try:
+                self._shell.feed(event)
+                return
+            except Exception as error:
+                self._is_broken = True
+                context = {"message": "the core failed on a client's event", "exception": error}
+                self._loop.call_exception_handler(context)
+                for future in self._calls.values():
+                    if not future.done():
+                        future.set_exception(CallError("INTERNAL", BROKEN))
+        raise CallError("INTERNAL", BROKEN)
 
     def _drop_silent(self, protocol: Any) -> None:
         """A connection that has not made one whole request in time is not worth keeping."""
@@ -144,6 +195,7 @@ class GatewayServer:
         """Checks the origin, turns refusals into our errors, adds the headers."""
         self._silent.discard(request.protocol)
         try:
+            check_headers(request)
             self._check_origin(request)
             response: web.StreamResponse = await handler(request)
         except CallError as problem:
@@ -175,8 +227,8 @@ class GatewayServer:
                 request.remote or "",
                 request.headers.get("Authorization", ""),
             )
-            self._shell.feed(call)
             try:
+                self._feed(call)
                 answer = await future
             finally:
                 self._calls.pop(number, None)
@@ -228,11 +280,15 @@ class GatewayServer:
         self._sockets[client] = socket, transport
         self._outboxes.open(client, transport)
         try:
-            await self._serve(client, socket, request)
+            try:
+                await self._serve(client, socket, request)
+            finally:
+                self._feed(ClientClosed(client))
+        except CallError as problem:
+            await _say_goodbye(socket, transport, CloseClient(client, FAILED, problem.text))
         finally:
             self._outboxes.close(client)
             del self._sockets[client]
-            self._shell.feed(ClientClosed(client))
         return socket
 
     async def _serve(
@@ -240,12 +296,14 @@ class GatewayServer:
     ) -> None:
         authorization = request.headers.get("Authorization", "")
         is_binary = socket.ws_protocol == MSGPACK
-        self._shell.feed(ClientOpened(client, is_binary, request.remote or "", authorization))
+        host = request.headers.get("Host", "")
+        opened = ClientOpened(client, is_binary, request.remote or "", authorization, host)
+        self._feed(opened)
         async for message in socket:
             if message.type is WSMsgType.TEXT:
-                self._shell.feed(ClientRequest(client, message.data.encode(), True))
+                self._feed(ClientRequest(client, message.data.encode(), True))
             elif message.type is WSMsgType.BINARY:
-                self._shell.feed(ClientRequest(client, message.data, False))
+                self._feed(ClientRequest(client, message.data, False))
 
     def _close(self, command: CloseClient) -> None:
         socket, transport = self._sockets.get(command.client, (None, None))
@@ -313,45 +371,3 @@ def _http_problem(problem: web.HTTPException, request: web.Request) -> CallError
     if problem.status == 405:
         return CallError("UNKNOWN_METHOD", f"{request.method[:16]} is not possible here")
     return CallError("INVALID_REQUEST", problem.reason)
-
-
-def origins(config: GatewayConfig) -> set[str]:
-    """Where pages that may call us come from: ourselves, and what is configured."""
-    scheme = "https" if config.certificate else "http"
-    hosts = {config.host, *(LOOPBACK if config.host in LOOPBACK else ())}
-    own = {f"{scheme}://{_bracketed(host)}:{config.port}".lower() for host in hosts}
-    return own | {origin.lower().rstrip("/") for origin in config.allowed_origins}
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def check(config: GatewayConfig, source: str) -> None:
-    """Refuse to serve in the clear to anybody but this machine.
-
-    Raises:
-        ConfigError: host is not loopback and there is no certificate, or half of one.
-    """
-    if bool(config.certificate) != bool(config.private_key):
-        text = "certificate and private_key belong together"
-        raise ConfigError(source, "gateway.certificate", text)
-    if config.host not in LOOPBACK and not config.certificate:
-        text = f"{config.host} is not loopback: give certificate and private_key for wss and https"
-        raise ConfigError(source, "gateway.host", text)
-    if not config.certificate:
-        return
-    _tls(config, source)
-
-
-def _tls(config: GatewayConfig, source: str) -> ssl.SSLContext | None:
-    if not config.certificate:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(config.certificate, config.private_key)
-    except (OSError, ssl.SSLError) as error:
-        text = f"cannot be used: {error.strerror or error}"
-        raise ConfigError(source, "gateway.certificate", text) from None
-    return context

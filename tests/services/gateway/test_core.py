@@ -163,7 +163,7 @@ def test_place_reaches_the_engine_exactly_and_its_answer_comes_back():
     )
     assert desk.send(client, raw) is None
     (request,) = desk.asked
-    assert (request.target, request.request_id) == (ENGINE, "r1")
+    assert (request.target, request.request_id) == (ENGINE, "trader:r1")
     command = request.command
     assert isinstance(command, m.PlaceOrder)
     assert (command.instrument, command.side, command.owner) == (BTC, m.Side.BUY, "trader")

@@ -99,7 +99,7 @@ WRONG = [
 def test_a_header_that_opens_nothing_is_refused_even_for_open_data(header):
     ring = KeyRing([KeyConfig("demo", secret="demo-secret")])
     with pytest.raises(CallError, match=r"key|Bearer"):
-        ring.of_header(header)
+        ring.of_header(header, "127.0.0.1", 0)
     desk = Desk()
     desk.feed(ClientOpened(1, False, "", header))
     assert desk.closed == {1: UNAUTHENTICATED}
@@ -126,9 +126,10 @@ def test_closed_market_data_needs_a_login_within_five_seconds():
 
 def test_a_key_may_be_given_by_its_hash():
     ring = KeyRing([KeyConfig("k", secret_sha256=sha256("s" * 43).upper())])
-    assert ring.find("k", "s" * 43)
-    assert ring.find("k", "s" * 42) is None
-    assert ring.find("nobody", "") is None
+    assert ring.find("k", "s" * 43, "", 0).key_id == "k"
+    for key_id, secret in (("k", "s" * 42), ("nobody", "")):
+        with pytest.raises(CallError, match="no key"):
+            ring.find(key_id, secret, "", 0)
 
 
 BROKEN = [
@@ -139,6 +140,14 @@ BROKEN = [
     KeyConfig("", secret="a"),
     KeyConfig("k", secret="a", scopes=["write"]),
     KeyConfig("k", secret="a", owner="a b"),
+    KeyConfig("k", secret="a", public_key="0" * 64),
+    KeyConfig("k", public_key="0" * 63),
+    KeyConfig("k", secret="a", addresses=["10.0.0.0/33"]),
+    KeyConfig("k", secret="a", expires="tomorrow"),
+    KeyConfig("k", secret="a", expires="2027-01-01T00:00:00"),
+    KeyConfig("k", secret="a", max_quantity="NaN"),
+    KeyConfig("k", secret="a", orders_per_second=0),
+    KeyConfig("k", secret="a", max_connections=0),
 ]
 
 
