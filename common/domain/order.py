@@ -20,6 +20,15 @@ E = OrderTrigger
 Row = dict[OrderTrigger, OrderStatus]
 
 ZERO = Decimal(0)
+# What describes an order besides its quantities, where the venue or a modify states it.
+TERMS = (
+    "price",
+    "trigger_price",
+    "post_only",
+    "trigger_offset",
+    "display_quantity",
+    "working_price",
+)
 
 
 def stay(status: OrderStatus, *triggers: OrderTrigger) -> Row:
@@ -69,6 +78,9 @@ class Facts(msgspec.Struct, frozen=True):
     reason: RejectReason | None = None
     text: str = ""
     updated_ns: int | None = None  # venue time of this view of the order
+    trigger_offset: Decimal | None = None
+    display_quantity: Decimal | None = None
+    working_price: Decimal | None = None
 
 
 NOTHING = Facts()
@@ -226,7 +238,7 @@ class Order:
             return {"reject_reason": None, "text": ""}
         asked = self.wanted if trigger is E.REPLACED and self.wanted is not None else NOTHING
         values: dict[str, Any] = {}
-        for name in ("price", "trigger_price", "post_only"):
+        for name in TERMS:
             stated, wanted = getattr(facts, name), getattr(asked, name)
             value = wanted if stated is None else stated
             if value is not None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from common.messages import ContingencyType, PriceType
+
 
 class Capabilities(msgspec.Struct, frozen=True):
     """What differs between venues, as data."""
@@ -19,6 +21,9 @@ class Capabilities(msgspec.Struct, frozen=True):
     cancels_by_client_order_id: bool = False
     cancel_on_disconnect: bool = False
     options: bool = False
+    contingencies: frozenset[ContingencyType] = frozenset()  # linked orders that it takes
+    linked_at_most: int = 0  # of OTO, besides the first order
+    price_types: frozenset[PriceType] = frozenset()  # of options
 
 
 class Venue(msgspec.Struct, frozen=True):

@@ -185,6 +185,16 @@ class QuoteError(msgspec.Struct, frozen=True):
     refused: CallRefused
 
 
+class Unreadable(msgspec.Struct, frozen=True):
+    """An "order" or "trade" that the venue told in words we do not know. text: why, with what it
+    said, escaped and cut. venue_order_id and label: of the order it is about, "" where unknown."""
+
+    what: str
+    text: str
+    venue_order_id: str = ""
+    label: str = ""
+
+
 class OrderSeen(msgspec.Struct, frozen=True):
     order: VenueOrder
 
@@ -194,8 +204,9 @@ class FillSeen(msgspec.Struct, frozen=True):
 
 
 class CallDone(msgspec.Struct, frozen=True):
-    """The answer to a call. complete: a listing was not cut off. told_ns: of positions, the venue's
-    time of them."""
+    """The answer to a call. complete: a listing was not cut off. unreadable: what it lists besides
+    and we cannot read: its silence about an order proves nothing. told_ns: of positions, the
+    venue's time of them."""
 
     context: object
     refused: CallRefused | None = None
@@ -207,6 +218,7 @@ class CallDone(msgspec.Struct, frozen=True):
     quote_errors: list[QuoteError] = []
     protections: list[VenueProtection] | None = None  # None: not about them
     frozen: list[ProtectionActed] | None = None  # those that refuse quotes now
+    unreadable: list[Unreadable] = []
 
 
 EntryEvent = (
@@ -218,6 +230,7 @@ EntryEvent = (
     | OrderSeen
     | FillSeen
     | CallDone
+    | Unreadable
     | ProtectionActed
 )
 

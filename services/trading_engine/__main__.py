@@ -43,6 +43,7 @@ def build(arguments: service.Arguments) -> Shell:
         journal=records.each([*stored.loaded.snapshot, *stored.loaded.tail]),
         build=build_id(),
         config_hash=config_hash(arguments.config_path),
+        capabilities=load(venue).capabilities,
     )
     gc.enable()
     gc.freeze()
@@ -54,7 +55,7 @@ def build(arguments: service.Arguments) -> Shell:
         core,
         arguments.run_dir,
         publisher=f"order_events.{venue}.{account}",
-        subscribe=[f"md.{venue}"],
+        subscribe=[f"md.{venue}", f"positions.{venue}.{account}"],
         router=f"orders.{venue}.{account}",
         journal=stored.open(),
         journal_sync_after_s=account_config.journal_sync_ms / 1000 if is_grouped else None,

@@ -103,10 +103,16 @@ class Answers:
         late = bool(item.deadline_ns) and now_ns >= item.deadline_ns
         whole = item.answered or late or item.kind != "place" or order.is_final
         if item.accepted and whole:
-            item.result = m.CommandReply(name, True, orders=[state])
+            item.result = m.CommandReply(name, True, orders=[state, *self._placed_with(order)])
         elif late or self._was_lost(item, state):
             text = "the venue has not answered yet; the order's events will tell"
-            item.result = m.CommandReply(name, False, text=text, in_doubt=True, orders=[state])
+            orders = [state, *self._placed_with(order)]
+            item.result = m.CommandReply(name, False, text=text, in_doubt=True, orders=orders)
+
+    def _placed_with(self, order: Order) -> list[m.OrderUpdated]:
+        """The linked orders of a first one."""
+        others = [] if order.state.is_secondary else self._state.store.linked(order)
+        return [other.state for other in others]
 
     @staticmethod
     def _was_lost(item: Item, state: m.OrderUpdated) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from common import core as c
 from common import messages as m
 from common.domain import risk
 from common.domain.order import Facts, Order
+from common.messages import OrderStatus as S
 from common.messages import OrderTrigger as E
 from common.messages import RejectReason as R
 from common.venues.order_entry import CallDone, CallRefused, OrderEntry
@@ -44,13 +46,19 @@ class Calls:
 
     # --- sending ------------------------------------------------------------------------------
 
-    def place(self, order: Order, item: Item, reprice: bool, now_ns: int) -> None:
+    def place(
+        self, order: Order, item: Item, reprice: bool, now_ns: int, linked: Sequence[Order] = ()
+    ) -> None:
+        """linked: what is placed together with it, in one call."""
         state = self._state
         call = self._call("place", order, now_ns)
+        call.orders += [other.state.client_order_id for other in linked]
         symbol = state.market.symbol_of(order.state.instrument)
-        made = self._entry.place(order.state, symbol, call.valid_until_ns, reprice, call)
-        state.publish(order, "self")
-        self._intend(item, order, call, Facts())
+        others = [other.state for other in linked]
+        made = self._entry.place(order.state, symbol, call.valid_until_ns, reprice, call, others)
+        for each in (order, *linked):
+            state.publish(each, "self")
+            self._intend(item, each, call, Facts())
         self._send(call, made.method, made.frame, order=order)
 
     def modify(self, order: Order, item: Item, wanted: Facts, now_ns: int) -> None:
@@ -151,6 +159,8 @@ class Calls:
                 wanted.trigger_price,
                 wanted.post_only,
                 PASSED.get(item.kind, []),
+                wanted.trigger_offset,
+                wanted.display_quantity,
             )
         )
 
@@ -164,13 +174,18 @@ class Calls:
             self._reports.on_order(seen, "answer", now_ns, call.kind)
         for fill in done.fills:
             self._reports.on_fill(fill, "answer", now_ns)
-        if refused is None and not done.orders:
-            call.answered = True  # a mere count: the stream tells of the orders
+        if refused is None and (not done.orders or self._lacks_word(call)):
+            call.answered = True  # a mere count, or not all of them: the stream tells the rest
             return
         self._forget(call)
         if refused is not None:
             for order in self._orders_of(call):
                 self._refuse(order, call, refused, now_ns)
+
+    def _lacks_word(self, call: Call) -> bool:
+        """The venue took the call and has not spoken of every order in it yet."""
+        linked = self._orders_of(call)[1:] if call.kind == "place" else []
+        return any(order.state.status is S.PENDING_NEW for order in linked)
 
     def _refuse(self, order: Order, call: Call, refused: CallRefused, now_ns: int) -> None:
         gone = refused.reason in GONE
@@ -200,11 +215,18 @@ class Calls:
         """Calls are on their way."""
         return bool(self._unanswered)
 
-    def forget(self, client_order_id: str) -> None:
-        """The place or modify of this order was never sent."""
+    def forget(self, client_order_id: str) -> list[str]:
+        """The place or modify of this order was never sent.
+
+        Returns:
+            The orders that this concerns: with it those that it was to be placed with.
+        """
+        concerned = {client_order_id: None}
         for call in list(self._unanswered):
             if call.client_order_id == client_order_id and call.kind in ("place", "modify"):
                 self._unanswered.remove(call)
+                concerned |= dict.fromkeys(call.orders)
+        return list(concerned)
 
     def _forget(self, call: Call) -> None:
         if call in self._unanswered:

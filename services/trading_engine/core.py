@@ -17,6 +17,7 @@ from common.domain.risk import Limits
 from common.errors import VenueProtocolError
 from common.messages import RejectReason as R
 from common.venues import order_entry as entry
+from common.venues.contract import Capabilities
 from services.trading_engine.answers import Answers
 from services.trading_engine.calls import Calls
 from services.trading_engine.desk import Desk
@@ -31,11 +32,14 @@ from services.trading_engine.records import Entry, LimitsRecord, StartRecord, St
 from services.trading_engine.reports import Reports
 from services.trading_engine.restore import Restorer
 from services.trading_engine.state import Call, EngineState
+from services.trading_engine.unreadable import Unreadables
 
 SETTLE_NS = 4_000_000_000  # for the answers to what is on its way when the process has to end
 
+NO_EXTRAS = Capabilities()
+
 # Never the answer to a login, which holds a token.
-TELLS_OF_ORDERS = (entry.OrderSeen, entry.FillSeen, entry.CallDone)
+TELLS_OF_ORDERS = (entry.OrderSeen, entry.FillSeen, entry.CallDone, entry.Unreadable)
 
 
 class TradingEngine:
@@ -46,6 +50,7 @@ class TradingEngine:
         start_counter: raised at every start, so that no client_order_id comes back.
         journal: what earlier runs wrote, oldest first.
         backoff: between reconnections.
+        capabilities: what the venue takes beyond plain orders.
     """
 
     def __init__(
@@ -60,13 +65,15 @@ class TradingEngine:
         journal: Iterable[Entry] = (),
         build: str = "",
         config_hash: str = "",
+        capabilities: Capabilities = NO_EXTRAS,
     ) -> None:
         limits = Limits.of(config.limits, f"venues.{venue}.accounts.{config.name}.limits")
-        self._state = state = EngineState(venue, config, limits, start_counter)
+        self._state = state = EngineState(venue, config, limits, start_counter, capabilities)
         self._entry = order_entry
         self._ledger = Ledger()
         self._reports = Reports(state)
         self._doubts = Reconciler(state, order_entry, self._reports)
+        self._unreadables = Unreadables(state, self._reports, self._doubts)
         self._calls = Calls(state, order_entry, self._reports, self._doubts)
         self._answers = Answers(state, self._ledger)
         self._placing = Placing(state, self._calls, self._answers)
@@ -217,7 +224,10 @@ class TradingEngine:
                 self._reports.on_order(order, "stream", now_ns)
             case entry.FillSeen(fill):
                 self._reports.on_fill(fill, "stream", now_ns)
+            case entry.Unreadable():
+                self._unreadables.on_stream(item, now_ns)
             case entry.CallDone():
+                self._unreadables.take(item.unreadable, now_ns)
                 self._on_answer(item, now_ns)
             case entry.LinkReady():
                 self._state.logged_in = True

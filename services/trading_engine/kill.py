@@ -136,10 +136,12 @@ class KillSwitch:
 
     def on_withheld(self, client_order_id: str, reason: str, now_ns: int) -> None:
         """A new order or a modify that never left: that is certain, so nothing is in doubt."""
-        order = self._state.store.get(client_order_id)
-        self._calls.forget(client_order_id)
-        if order is None:
-            return
+        for name in self._calls.forget(client_order_id):
+            order = self._state.store.get(name)
+            if order is not None:
+                self._end_withheld(order, reason, now_ns)
+
+    def _end_withheld(self, order: Order, reason: str, now_ns: int) -> None:
         code = R.NOT_READY if self._state.stopping else R.KILL_SWITCH
         facts = Facts(reason=code, text=reason)
         trigger = E.REJECTED if not order.state.venue_order_id else E.REPLACE_REJECTED

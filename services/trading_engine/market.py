@@ -79,6 +79,10 @@ class MarketView:
             is_signed=known is not None and known.is_combo,
         )
 
+    def ticker(self, name: str) -> m.Ticker | None:
+        watch = self._watches.get(name)
+        return watch.ticker if watch is not None else None
+
     def watch(self, name: str, now_ns: int) -> list[c.CoreCommand]:
         """Follow an instrument's prices from its first order on."""
         if name in self._watches:

@@ -13,12 +13,21 @@ from common.domain.order import Facts, Order
 from common.messages import OrderStatus as S
 from common.messages import OrderTrigger as E
 from common.messages import RejectReason as R
+from services.trading_engine import linking, option_prices
 from services.trading_engine.answers import Answers
 from services.trading_engine.calls import Calls
 from services.trading_engine.ledger import Item
 from services.trading_engine.state import EngineState
 
 NS_PER_S = 1_000_000_000
+CHANGES = (
+    "price",
+    "quantity",
+    "trigger_price",
+    "post_only",
+    "trigger_offset",
+    "display_quantity",
+)
 DEFAULT_EXPIRY_NS = NS_PER_S
 PACE_WAIT_NS = 300_000_000  # how long a new order may wait for the rate budget
 
@@ -43,6 +52,11 @@ class Placing:
             field = "tag" if _is_name(command.owner) else "owner"
             text = f"{field} has at most 64 characters of A-Z a-z 0-9 . _ : / -"
             self._refuse(item, R.BAD_REQUEST, field, text)
+        elif not all(_is_name(linked.tag) for linked in command.linked_orders):
+            text = "tag has at most 64 characters of A-Z a-z 0-9 . _ : / -"
+            self._refuse(item, R.BAD_REQUEST, "linked_orders", text)
+        elif (refusal := linking.refuse(command, self._state.capabilities)) is not None:
+            self._refuse(item, refusal.reason, refusal.field, refusal.text)
         else:
             self.attempt(item, now_ns)
 
@@ -66,8 +80,8 @@ class Placing:
             return True
         if self._must_wait_for_prices(command.instrument, now_ns):
             return False
-        known = self._known(command, "", command.owner, now_ns)
-        refusal = risk.check(command, self._state.limits, known)
+        secondaries = linking.secondaries(command)
+        refusal = self._check_new(command, secondaries, now_ns)
         if refusal is not None:
             self._refuse(item, refusal.reason, refusal.field, refusal.text)
             return True
@@ -75,9 +89,37 @@ class Placing:
             return item.result is not None
         self._state.repeats.on_sent(command, now_ns)
         order = self._new_order(command, item, now_ns)
+        first = order.state.client_order_id
+        linked = [
+            self._new_order(other, item, now_ns, first, f"/{number}")
+            for number, other in enumerate(secondaries, 1)
+        ]
         self._answers.expect(item, order, now_ns)
-        self._calls.place(order, item, command.reprice, now_ns)
+        self._calls.place(order, item, command.reprice, now_ns, linked)
         return True
+
+    def _check_new(
+        self, command: m.PlaceOrder, secondaries: list[m.PlaceOrder], now_ns: int
+    ) -> risk.Refusal | None:
+        limits = self._state.limits
+        priced = self._in_own_unit(command, now_ns)
+        if isinstance(priced, risk.Refusal):
+            return priced
+        known = self._known(priced, "", command.owner, now_ns)
+        refusal = risk.check(priced, limits, known)
+        return refusal or linking.check(command, secondaries, limits, known)
+
+    def _in_own_unit(self, command: m.PlaceOrder, now_ns: int) -> m.PlaceOrder | risk.Refusal:
+        """With its price in the instrument's unit, for the checks."""
+        market = self._state.market
+        instrument = market.instrument(command.instrument)
+        if instrument is None or command.price_type is None:
+            return command
+        refusal = option_prices.refuse(command, instrument, self._state.capabilities)
+        if refusal is not None:
+            return refusal
+        ticker = market.ticker(command.instrument)
+        return option_prices.in_own_unit(command, instrument, ticker, now_ns)
 
     def _refuse_latched(self, item: Item, owner: str, order: Order | None = None) -> bool:
         setting = self._state.modes.of(owner)
@@ -173,11 +215,22 @@ class Placing:
             self._refuse(item, R.RATE_LIMIT, "", text)
         return False
 
-    def _new_order(self, command: m.PlaceOrder, item: Item, now_ns: int) -> Order:
-        state = self._state
+    def _new_order(
+        self,
+        command: m.PlaceOrder,
+        item: Item,
+        now_ns: int,
+        link_id: str = "",
+        suffix: str = "",
+    ) -> Order:
+        """suffix: of the request_id of a linked order, so that each has one of its own."""
+        state, name = self._state, self._state.ids.next()
+        request_id = item.request.request_id
+        if suffix and item.request.is_list:
+            suffix = f"/{item.index}{suffix}"
         return Order(
             m.OrderUpdated(
-                client_order_id=state.ids.next(),
+                client_order_id=name,
                 venue_order_id="",
                 instrument=command.instrument,
                 venue=state.venue,
@@ -200,10 +253,14 @@ class Placing:
                 reduce_only=command.reduce_only,
                 trigger_price=command.trigger_price,
                 trigger=_trigger(command),
-                request_id=item.request.request_id,
+                request_id=request_id + suffix,
                 tag=command.tag,
                 trigger_offset=command.trigger_offset,
                 display_quantity=command.display_quantity,
+                contingency_type=command.contingency_type,
+                fill_condition=_fill_condition(command),
+                link_id=link_id or (name if command.contingency_type else ""),
+                price_type=command.price_type,
             )
         )
 
@@ -223,8 +280,12 @@ class Placing:
             return False
         wanted_order = _as_place(order.state, command)
         name, owner = order.state.client_order_id, order.state.owner
-        known = self._known(wanted_order, name, owner, now_ns)
-        refusal = risk.check(wanted_order, self._state.limits, known, is_new=False)
+        priced = self._in_own_unit(wanted_order, now_ns)
+        if isinstance(priced, risk.Refusal):
+            self._refuse(item, priced.reason, priced.field, priced.text, order)
+            return True
+        known = self._known(priced, name, owner, now_ns)
+        refusal = risk.check(priced, self._state.limits, known, is_new=False)
         if refusal is not None:
             self._refuse(item, refusal.reason, refusal.field, refusal.text, order)
             return True
@@ -235,6 +296,8 @@ class Placing:
             quantity=command.quantity,
             trigger_price=command.trigger_price,
             post_only=command.post_only,
+            trigger_offset=command.trigger_offset,
+            display_quantity=command.display_quantity,
         )
         self._answers.expect(item, order, now_ns)
         self._calls.modify(order, item, wanted, now_ns)
@@ -242,8 +305,7 @@ class Placing:
 
     def _refuse_modify(self, item: Item, order: Order, command: m.ModifyOrder) -> bool:
         state = order.state
-        wanted = (command.price, command.quantity, command.trigger_price, command.post_only)
-        if all(value is None for value in wanted):
+        if all(getattr(command, name) is None for name in CHANGES):
             text = "nothing to change: give a price, a quantity or a trigger_price"
             self._refuse(item, R.BAD_REQUEST, "price", text, order)
         elif order.is_pending:
@@ -316,9 +378,20 @@ def _as_place(state: m.OrderUpdated, command: m.ModifyOrder) -> m.PlaceOrder:
             command.trigger_price if command.trigger_price is not None else state.trigger_price
         ),
         trigger=state.trigger,
-        trigger_offset=state.trigger_offset,
-        display_quantity=state.display_quantity,
+        trigger_offset=_changed(command.trigger_offset, state.trigger_offset),
+        display_quantity=_changed(command.display_quantity, state.display_quantity),
+        price_type=state.price_type,
     )
+
+
+def _changed(wanted: m.Exact | None, now: m.Exact | None) -> m.Exact | None:
+    return now if wanted is None else wanted
+
+
+def _fill_condition(command: m.PlaceOrder) -> m.FillCondition | None:
+    if command.contingency_type is None:
+        return None
+    return command.fill_condition or m.FillCondition.FIRST_HIT
 
 
 def find(state: EngineState, answers: Answers, item: Item, name: str, owner: str) -> Order | None:

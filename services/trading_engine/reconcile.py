@@ -181,10 +181,7 @@ class Reconciler:
         """Take what the answer says of this order; False if it does not know it."""
         found = False
         for seen in done.orders:
-            of_seen = self._reports.find(
-                seen.venue_order_id, seen.label, seen.parent_venue_order_id
-            )
-            if of_seen is order:
+            if self._reports.find_seen(seen) is order:
                 found = True
                 self._reports.on_order(seen, "query", now_ns)
         for fill in done.fills:
@@ -195,7 +192,10 @@ class Reconciler:
 
     @staticmethod
     def _is_whole(doubt: _Doubt, done: CallDone) -> bool:
-        """The listing reaches back to before the order, so that its silence says something."""
+        """The listing reaches back to before the order, so that its silence says something; a part
+        that cannot be read may be the order itself."""
+        if done.unreadable:
+            return False
         if done.complete:
             return True
         oldest = min((order.created_ns for order in done.orders), default=0)
@@ -321,7 +321,7 @@ class Reconciler:
         state = self._state
         seen_ids: set[str] = set()
         for seen in sorted(sync.orders, key=lambda order: order.updated_ns):
-            known = self._reports.find(seen.venue_order_id, seen.label, seen.parent_venue_order_id)
+            known = self._reports.find_seen(seen)
             if known is not None or seen.state is VenueOrderState.OPEN:
                 order = self._reports.on_order(seen, "query", now_ns)
                 seen_ids.add(order.state.client_order_id)

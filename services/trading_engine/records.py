@@ -45,8 +45,9 @@ class RequestRecord(m.Message):
 class IntentRecord(m.Message):
     """We decided to send this. order: as it stands with the call under way.
 
-    kind: "place", "modify" or "cancel". index: its place in the command. price to post_only: what
-    a modify wants. checks: the pre-trade checks that it passed.
+    kind: "place", "modify" or "cancel". index: its place in the command. price to post_only,
+    trigger_offset and display_quantity: what a modify wants. checks: the pre-trade checks that it
+    passed. A linked order has the index of the order that it was placed with.
     """
 
     key: str
@@ -60,6 +61,8 @@ class IntentRecord(m.Message):
     trigger_price: m.Exact | None = None
     post_only: bool | None = None
     checks: list[str] = []
+    trigger_offset: m.Exact | None = None
+    display_quantity: m.Exact | None = None
 
 
 class SentRecord(m.Message):

@@ -12,7 +12,7 @@ import msgspec
 
 from common import messages as m
 from common.codec import NAME
-from common.domain.order import OPEN_STATUSES, Facts, Order
+from common.domain.order import NOTHING, OPEN_STATUSES, Facts, Order
 from common.messages import OrderTrigger as E
 from common.venues.order_entry import VenueFill, VenueOrder, VenueOrderState
 from services.trading_engine.ids import start_of
@@ -27,6 +27,8 @@ ENDS = {
     VenueOrderState.REJECTED: E.REJECTED,
 }
 ZERO = Decimal(0)
+STATED = ("price", "quantity", "trigger_price")
+SOMETIMES_STATED = ("trigger_offset", "display_quantity")  # a view without says nothing of them
 
 
 class Reports:
@@ -39,17 +41,30 @@ class Reports:
 
     # --- orders -------------------------------------------------------------------------------
 
-    def find(self, venue_order_id: str, label: str, parent: str = "") -> Order | None:
-        """Our order of that id; by label only while the venue's id is not known to us."""
+    def find_seen(self, seen: VenueOrder) -> Order | None:
+        """Our order that this is a view of."""
+        parent, primary = seen.parent_venue_order_id, seen.primary_venue_order_id
+        return self.find(seen.venue_order_id, seen.label, parent, primary)
+
+    def find(
+        self, venue_order_id: str, label: str, parent: str = "", primary: str = ""
+    ) -> Order | None:
+        """Our order of that id; by label only while the venue's id is not known to us, or when the
+        venue made another one of the same linked order, for which the primary order speaks."""
         store = self._state.store
         order = store.by_venue_id(venue_order_id)
         if order is None and parent:
             order = store.by_venue_id(parent)
         if order is None and self._state.ids.is_ours(label):
             order = store.get(label)
-            if order is not None and order.venue_order_ids:
+            if order is not None and order.venue_order_ids and not self._is_of(order, primary):
                 return None  # somebody else wrote our id on another order
         return order
+
+    def _is_of(self, order: Order, primary: str) -> bool:
+        """It is linked to our order with this id at the venue."""
+        first = self._state.store.by_venue_id(primary) if order.state.is_secondary else None
+        return first is not None and first.state.client_order_id == order.state.link_id
 
     def on_order(self, seen: VenueOrder, source: str, now_ns: int, answers: str = "") -> Order:
         """Merge one view of an order.
@@ -57,7 +72,7 @@ class Reports:
         Args:
             answers: the kind of call this view came back from: "place", "modify", "cancel" or "".
         """
-        order = self.find(seen.venue_order_id, seen.label, seen.parent_venue_order_id)
+        order = self.find_seen(seen)
         if order is None:
             self._count_external(seen, source)
             order = self._adopt(seen, now_ns)
@@ -83,6 +98,9 @@ class Reports:
             avg_price=seen.avg_price,
             text=seen.text,
             updated_ns=seen.updated_ns,
+            trigger_offset=seen.trigger_offset,
+            display_quantity=seen.display_quantity,
+            working_price=seen.working_price,
         )
         steps = []
         if self._is_replaced(order, seen, answers):
@@ -102,17 +120,10 @@ class Reports:
         if answers == "modify":
             # An edit that the venue answers with the end of the order was not carried out.
             return seen.state in (VenueOrderState.OPEN, VenueOrderState.FILLED)
-        terms = (seen.price, seen.quantity, seen.trigger_price)
-        now = (state.price, state.quantity, state.trigger_price)
-        if terms == now or seen.state is VenueOrderState.REJECTED:
+        if _shows(seen, state, NOTHING) or seen.state is VenueOrderState.REJECTED:
             return False
         if state.status is m.OrderStatus.PENDING_REPLACE and wanted is not None:
-            asked = (
-                state.price if wanted.price is None else wanted.price,
-                wanted.quantity or state.quantity,
-                wanted.trigger_price or state.trigger_price,
-            )
-            return terms == asked
+            return _shows(seen, state, wanted)
         return state.status in OPEN_STATUSES
 
     def _count_external(self, seen: VenueOrder, source: str) -> None:
@@ -162,6 +173,8 @@ class Reports:
                 trigger=seen.trigger,
                 trigger_offset=seen.trigger_offset,
                 display_quantity=seen.display_quantity,
+                price_type=seen.price_type,
+                working_price=seen.working_price,
                 external=True,
                 tag=seen.label if NAME.match(seen.label) else "",
             )
@@ -282,3 +295,14 @@ class Reports:
             tag=order.state.tag if order else "",
             combo=state.market.name_of(seen.combo) if seen.combo else "",
         )
+
+
+def _shows(seen: VenueOrder, state: m.OrderUpdated, wanted: Facts) -> bool:
+    """The view has the terms of the order, those that a modify wants instead."""
+    for name in (*STATED, *SOMETIMES_STATED):
+        asked, value = getattr(wanted, name), getattr(seen, name)
+        if asked is None and value is None and name in SOMETIMES_STATED:
+            continue
+        if value != (getattr(state, name) if asked is None else asked):
+            return False
+    return True

@@ -66,6 +66,8 @@ class Restorer:
             quantity=intent.quantity,
             trigger_price=intent.trigger_price,
             post_only=intent.post_only,
+            trigger_offset=intent.trigger_offset,
+            display_quantity=intent.display_quantity,
         )
 
     def _make_requests(self) -> None:
@@ -80,7 +82,8 @@ class Restorer:
                 asked.command, m.PlaceOrders | m.CancelOrders | m.CancelAll
             )
             self._ledger.open(request)
-            by_index = {intent.index: intent for intent in intents}
+            firsts = [intent for intent in intents if not intent.order.is_secondary]
+            by_index = {intent.index: intent for intent in firsts}
             for index in range(_size(asked.command, by_index)):
                 self._make_item(request, index, by_index.get(index))
 

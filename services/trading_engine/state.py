@@ -13,6 +13,7 @@ from common.config import AccountConfig
 from common.domain.modes import Modes, strategy_scope
 from common.domain.order import Order
 from common.domain.risk import Limits
+from common.venues.contract import Capabilities
 from services.trading_engine.ids import ClientOrderIds
 from services.trading_engine.market import MarketView
 from services.trading_engine.outbox import Outbox
@@ -43,12 +44,18 @@ class EngineState:
     """State of one engine; its parts hold a reference each, the core owns it."""
 
     def __init__(
-        self, venue: str, config: AccountConfig, limits: Limits, start_counter: int
+        self,
+        venue: str,
+        config: AccountConfig,
+        limits: Limits,
+        start_counter: int,
+        capabilities: Capabilities,
     ) -> None:
         self.venue = venue
         self.account = config.name
         self.config = config
         self.limits = limits
+        self.capabilities = capabilities
         self.ids = ClientOrderIds(config.engine_number, start_counter)
         self.store = OrderStore()
         self.market = MarketView(venue)

@@ -8,6 +8,8 @@ from decimal import Decimal
 
 from common import messages as m
 from common.domain.order import Order
+from services.trading_engine import groups
+from services.trading_engine.groups import leaves_of
 
 CLOSED_KEPT = 10_000
 CLOSED_TOLD = 200  # in a snapshot
@@ -29,6 +31,7 @@ class OrderStore:
         self._exec_ids: OrderedDict[str, None] = OrderedDict()
         self._fills_dropped = False
         self.positions: dict[str, Decimal] = {}
+        self._groups: dict[str, dict[str, Order]] = {}  # linked orders by link_id
         self._working: dict[tuple[str, m.Side], Decimal] = {}
         self._counted: dict[str, tuple[tuple[str, m.Side], Decimal]] = {}
 
@@ -46,7 +49,10 @@ class OrderStore:
         client_order_id = order.state.client_order_id
         for venue_order_id in order.venue_order_ids:
             self._by_venue_id[venue_order_id] = client_order_id
-        self._count(order)
+        if order.state.link_id:
+            self._count_group(order)
+        else:
+            self._count(order, leaves_of(order))
         if not order.is_final:
             self._closed.pop(client_order_id, None)
             self.open[client_order_id] = order
@@ -58,6 +64,7 @@ class OrderStore:
             _, old = self._closed.popitem(last=False)
             for venue_order_id in old.venue_order_ids:
                 self._by_venue_id.pop(venue_order_id, None)
+            self._forget_link(old)
 
     def select(self, owner: str | None = None, *, closed: bool = False) -> list[m.OrderUpdated]:
         """Open orders, oldest first, and with closed the last CLOSED_TOLD closed ones before."""
@@ -80,17 +87,34 @@ class OrderStore:
         ordered = {instrument for (instrument, _), quantity in self._working.items() if quantity}
         return ordered | {name for name, quantity in self.positions.items() if quantity}
 
-    def _count(self, order: Order) -> None:
-        """Keep the sums of open_quantity: take out what this order was counted with, put it in
-        as it stands; a modify under way counts with the larger quantity."""
+    def linked(self, order: Order) -> list[Order]:
+        """The others of its group; the one that was placed first comes first."""
+        group = self._groups.get(order.state.link_id, {})
+        return [other for other in group.values() if other is not order]
+
+    def _count_group(self, order: Order) -> None:
+        """What one of them may still fill hangs on the others."""
+        group = self._groups.setdefault(order.state.link_id, {})
+        group[order.state.client_order_id] = order
+        for member, quantity in groups.counted(list(group.values())):
+            self._count(member, quantity)
+
+    def _forget_link(self, order: Order) -> None:
+        group = self._groups.get(order.state.link_id)
+        if group is not None:
+            group.pop(order.state.client_order_id, None)
+            if not group:
+                del self._groups[order.state.link_id]
+
+    def _count(self, order: Order, leaves: Decimal) -> None:
+        """Keep the sums of open_quantity: take out what this order was counted with, put in what
+        it counts now."""
         state = order.state
         key = state.instrument, state.side
         before = self._counted.pop(state.client_order_id, None)
         if before is not None:
             self._working[before[0]] -= before[1]
         if not order.is_final:
-            wanted = order.wanted.quantity if order.wanted is not None else None
-            leaves = max(state.leaves_quantity, (wanted or ZERO) - state.cum_quantity)
             self._counted[state.client_order_id] = key, leaves
             self._working[key] = self._working.get(key, ZERO) + leaves
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from common.messages import ContingencyType, PriceType
 from common.venues.contract import Capabilities, Venue
 
 
@@ -54,7 +55,14 @@ def _recorded_feed(*args: Any, **kwargs: Any) -> Any:
 
 VENUE = Venue(
     name="deribit",
-    capabilities=Capabilities(edits_in_place=True, cancel_on_disconnect=True, options=True),
+    capabilities=Capabilities(
+        edits_in_place=True,
+        cancel_on_disconnect=True,
+        options=True,
+        contingencies=frozenset(ContingencyType),
+        linked_at_most=10,
+        price_types=frozenset(PriceType),
+    ),
     feed=_feed,
     orders=_orders,
     account=_account,

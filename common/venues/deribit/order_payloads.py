@@ -11,21 +11,27 @@ https://docs.deribit.com (private/buy, private/get_user_trades_by_instrument), r
      "timestamp":1700000000500,"label":"42","state":"open","trade_seq":9}
 
 A trade of a combo has "combo_id" and "legs"; each leg is a trade of its own with that "combo_id".
+A linked order that waits for another has an id of its own ("OTO-12"), its label, "is_secondary_oto"
+and "primary_order_id"; the order it becomes names it in "trigger_order_id". The price of an order
+with "advanced" is in its "usd" or "implv", and "price" is where the venue has put it meanwhile.
+
 Members come and go without notice: what is not needed is not read. A waiting stop-market order has
 the text "market_price" for a price and may lack filled_amount.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 import msgspec
 
 from common.errors import VenueProtocolError
-from common.messages import Liquidity, OrderType, Side, TimeInForce, TriggerPrice
+from common.messages import Liquidity, OrderType, PriceType, Side, TimeInForce, TriggerPrice
 from common.venues.order_entry import (
     QuoteTag,
+    Unreadable,
     VenueFill,
     VenueOrder,
     VenueOrderState,
@@ -77,6 +83,7 @@ TRIGGERS = {
     "index_price": TriggerPrice.INDEX,
     "last_price": TriggerPrice.LAST,
 }
+PRICE_TYPES = {"usd": PriceType.USD, "implv": PriceType.IMPLIED_VOLATILITY}
 LIQUIDITY = {"M": Liquidity.MAKER, "T": Liquidity.TAKER}
 
 
@@ -107,6 +114,10 @@ class _Order(msgspec.Struct, gc=False):
     quote_id: str | None = None
     quote_set_id: str | None = None
     mmp_group: str | None = None
+    primary_order_id: str = ""
+    advanced: str = ""
+    usd: Decimal | None = None
+    implv: Decimal | None = None
 
 
 class _Trade(msgspec.Struct, gc=False):
@@ -136,6 +147,11 @@ class _Trades(msgspec.Struct, gc=False):
     has_more: bool = False
 
 
+class _RawTrades(msgspec.Struct, gc=False):
+    trades: msgspec.Raw
+    has_more: bool = False
+
+
 class _Position(msgspec.Struct, gc=False):
     instrument_name: str
     size: Decimal
@@ -151,6 +167,49 @@ def decode_orders(data: msgspec.Raw | bytes) -> list[VenueOrder]:
     if bytes(data).lstrip().startswith(b"["):
         return [_order(order) for order in decode_as(data, list[_Order])]
     return [decode_order(data)]
+
+
+def read_orders(data: msgspec.Raw | bytes) -> tuple[list[VenueOrder], list[Unreadable]]:
+    """One order or a list of them; those that cannot be read by themselves, so that an order that
+    somebody else placed in new words spoils no listing of ours."""
+    return _read_each(data, decode_order, "order")
+
+
+def read_trades(data: msgspec.Raw | bytes) -> tuple[list[VenueFill], list[Unreadable], bool]:
+    """The fills, those that cannot be read, and whether these are all that were asked for."""
+    complete = True
+    if not bytes(data).lstrip().startswith(b"["):
+        listing = decode_as(data, _RawTrades)
+        data, complete = listing.trades, not listing.has_more
+    fills, unreadable = _read_each(data, lambda raw: _fill(decode_as(raw, _Trade)), "trade")
+    return fills, unreadable, complete
+
+
+def _read_each(
+    data: msgspec.Raw | bytes, read: Callable[[msgspec.Raw | bytes], T], what: str
+) -> tuple[list[T], list[Unreadable]]:
+    is_list = bytes(data).lstrip().startswith(b"[")
+    good: list[T] = []
+    bad: list[Unreadable] = []
+    parts = decode_as(data, list[msgspec.Raw]) if is_list else [data]
+    for part in parts:
+        try:
+            good.append(read(part))
+        except VenueProtocolError as error:
+            bad.append(_unreadable(what, part, error))
+    return good, bad
+
+
+def _unreadable(what: str, part: msgspec.Raw | bytes, error: VenueProtocolError) -> Unreadable:
+    """With the ids of the order that it is about, if these at least are there as texts."""
+    try:
+        named = decode_as(part, dict[str, Any])
+    except VenueProtocolError:
+        named = {}
+    ids = (named.get(name) for name in ("order_id", "label"))
+    order_id, label = (text if isinstance(text, str) else "" for text in ids)
+    whole = VenueProtocolError(VENUE_NAME, f"{error.problem} {error.raw!r} of", bytes(part))
+    return Unreadable(what, str(whole), order_id, label)
 
 
 def decode_placed(data: msgspec.Raw | bytes) -> tuple[VenueOrder, list[VenueFill]]:
@@ -221,6 +280,12 @@ def _order(order: _Order) -> VenueOrder:
         optional["display_quantity"] = plain(order.refresh_amount)
     if order.trigger:
         optional["trigger"] = _word(TRIGGERS, order.trigger, "trigger")
+    price = _price(order.price) if has_price else None
+    if order.advanced:
+        optional["price_type"] = _word(PRICE_TYPES, order.advanced, "advanced")
+        optional["working_price"] = price
+        stated = order.usd if order.advanced == "usd" else order.implv
+        price = None if stated is None else plain(stated)
     names = _quote_of(order)
     side = _word(SIDES, order.direction, "direction")
     return VenueOrder(
@@ -229,7 +294,7 @@ def _order(order: _Order) -> VenueOrder:
         symbol=order.instrument_name,
         side=side,
         order_type=kind,
-        price=_price(order.price) if has_price else None,
+        price=price,
         quantity=_quantity(order, state),
         time_in_force=_word(TIMES_IN_FORCE, order.time_in_force, "time_in_force"),
         state=state,
@@ -241,6 +306,7 @@ def _order(order: _Order) -> VenueOrder:
         reduce_only=order.reduce_only,
         text=order.cancel_reason or order.reject_reason,
         parent_venue_order_id=order.trigger_order_id,
+        primary_venue_order_id=order.primary_order_id,
         quote=names,
         **optional,
     )

@@ -7,19 +7,22 @@ order and the reader takes the newer one. A fill is known by its trade_id and ma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from common.config import Credentials
-from common.domain.order import Facts
+from common.domain.order import TERMS, Facts
 from common.errors import VenueProtocolError
 from common.messages import (
     CancelAll,
+    ContingencyType,
     InstrumentDefinition,
     InstrumentKind,
     OrderType,
     OrderUpdated,
+    PriceType,
     TimeInForce,
     TriggerPrice,
 )
@@ -30,10 +33,10 @@ from common.venues.deribit.order_errors import RATE_LIMIT_CODE, refusal
 from common.venues.deribit.order_payloads import (
     decode_as,
     decode_order,
-    decode_orders,
     decode_placed,
     decode_positions,
-    decode_trades,
+    read_orders,
+    read_trades,
 )
 
 ORDERS_CHANNEL = "user.orders.any.any.raw"
@@ -64,6 +67,14 @@ TRIGGERS = {
     TriggerPrice.INDEX: "index_price",
     TriggerPrice.LAST: "last_price",
 }
+
+
+LINKS = {
+    ContingencyType.OCO: "one_cancels_other",
+    ContingencyType.OTO: "one_triggers_other",
+    ContingencyType.OTOCO: "one_triggers_one_cancels_other",
+}
+PRICE_TYPES = {PriceType.USD: "usd", PriceType.IMPLIED_VOLATILITY: "implv"}
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -111,43 +122,40 @@ class OrderEntry:
     # --- calls --------------------------------------------------------------------------------
 
     def place(
-        self, order: OrderUpdated, symbol: str, valid_until_ns: int, reprice: bool, context: object
+        self,
+        order: OrderUpdated,
+        symbol: str,
+        valid_until_ns: int,
+        reprice: bool,
+        context: object,
+        linked: Sequence[OrderUpdated] = (),
     ) -> entry.VenueCall:
         params: dict[str, Any] = {
             "instrument_name": symbol,
-            "amount": order.quantity,
-            "type": ORDER_TYPES[order.order_type],
-            "label": order.client_order_id,
             "valid_until": valid_until_ns // NS_PER_MS,
+            **_terms(order, not reprice),
         }
-        if order.price is not None:
-            params["price"] = order.price
-        if order.order_type is not OrderType.MARKET or order.time_in_force is not TimeInForce.GTC:
-            params["time_in_force"] = TIMES_IN_FORCE[order.time_in_force]
-        if order.trigger_price is not None:
-            params["trigger_price"] = order.trigger_price
-        if order.trigger_price is not None or order.trigger_offset is not None:
-            params["trigger"] = TRIGGERS[order.trigger or TriggerPrice.MARK]
-        params |= _extras(order) | _post_only(order.post_only, not reprice)
+        if order.contingency_type is not None and order.fill_condition is not None:
+            params["linked_order_type"] = LINKS[order.contingency_type]
+            params["trigger_fill_condition"] = order.fill_condition.value.lower()
+            params["otoco_config"] = [_linked_terms(other) for other in linked]
         return self._request(f"private/{order.side.value.lower()}", params, "placed", context)
 
     def modify(
         self, order: OrderUpdated, wanted: Facts, valid_until_ns: int, context: object
     ) -> entry.VenueCall:
         """amount is the new total, as ours is; what stays the same is sent again."""
+        order = _with(order, wanted)
         params: dict[str, Any] = {
             "order_id": order.venue_order_id,
-            "amount": wanted.quantity or order.quantity,
+            "amount": order.quantity,
             "valid_until": valid_until_ns // NS_PER_MS,
         }
         for name in ("price", "trigger_price"):
-            new, old = getattr(wanted, name), getattr(order, name)
-            value = old if new is None else new
+            value = getattr(order, name)
             if value is not None:
                 params[name] = value
-        params |= _extras(order)
-        post_only = order.post_only if wanted.post_only is None else wanted.post_only
-        params |= _post_only(post_only, True)
+        params |= _extras(order) | _post_only(order.post_only, True)
         return self._request("private/edit", params, "placed", context)
 
     def cancel(self, order: OrderUpdated, currency: str, context: object) -> entry.VenueCall:
@@ -253,9 +261,11 @@ class OrderEntry:
 
     def _notified(self, channel: str, data: msgspec.Raw) -> list[entry.EntryEvent]:
         if channel.startswith("user.orders."):
-            return [entry.OrderSeen(order) for order in decode_orders(data)]
+            orders, bad = read_orders(data)
+            return [*(entry.OrderSeen(order) for order in orders), *bad]
         if channel.startswith("user.trades."):
-            return [entry.FillSeen(fill) for fill in decode_trades(data)[0]]
+            fills, bad, _ = read_trades(data)
+            return [*(entry.FillSeen(fill) for fill in fills), *bad]
         if channel.startswith("user.mmp_trigger."):
             return [*quotes.decode_frozen(data)]
         return []
@@ -294,6 +304,36 @@ class OrderEntry:
         )
 
 
+def _terms(order: OrderUpdated, reject_post_only: bool) -> dict[str, Any]:
+    """What describes a new order, besides its instrument and side."""
+    params: dict[str, Any] = {
+        "amount": order.quantity,
+        "type": ORDER_TYPES[order.order_type],
+        "label": order.client_order_id,
+    }
+    if order.price is not None:
+        params["price"] = order.price
+    if order.order_type is not OrderType.MARKET or order.time_in_force is not TimeInForce.GTC:
+        params["time_in_force"] = TIMES_IN_FORCE[order.time_in_force]
+    if order.trigger_price is not None:
+        params["trigger_price"] = order.trigger_price
+    if order.trigger_price is not None or order.trigger_offset is not None:
+        params["trigger"] = TRIGGERS[order.trigger or TriggerPrice.MARK]
+    return params | _extras(order) | _post_only(order.post_only, reject_post_only)
+
+
+def _linked_terms(order: OrderUpdated) -> dict[str, Any]:
+    return {"direction": order.side.value.lower(), **_terms(order, True)}
+
+
+def _with(order: OrderUpdated, wanted: Facts) -> OrderUpdated:
+    """The order as the modify wants it."""
+    names = ("quantity", *TERMS)
+    values = {name: getattr(wanted, name) for name in names}
+    changes = {name: value for name, value in values.items() if value is not None}
+    return msgspec.structs.replace(order, **changes)
+
+
 def _extras(order: OrderUpdated) -> dict[str, Any]:
     """What an edit must repeat too."""
     params: dict[str, Any] = {}
@@ -303,6 +343,8 @@ def _extras(order: OrderUpdated) -> dict[str, Any]:
         params["trigger_offset"] = order.trigger_offset
     if order.display_quantity is not None:
         params["display_amount"] = order.display_quantity
+    if order.price_type is not None:
+        params["advanced"] = PRICE_TYPES[order.price_type]
     return params
 
 
@@ -320,11 +362,12 @@ def _done(asked: _Asked, result: msgspec.Raw, us_out: int) -> entry.EntryEvent:
         case "order":
             return entry.CallDone(context, orders=[decode_order(result)])
         case "orders":
-            orders = decode_orders(result)
-            return entry.CallDone(context, orders=orders, complete=len(orders) < HISTORY_COUNT)
+            orders, bad = read_orders(result)
+            complete = len(orders) + len(bad) < HISTORY_COUNT
+            return entry.CallDone(context, orders=orders, complete=complete, unreadable=bad)
         case "trades":
-            fills, complete = decode_trades(result)
-            return entry.CallDone(context, fills=fills, complete=complete)
+            fills, bad, complete = read_trades(result)
+            return entry.CallDone(context, fills=fills, complete=complete, unreadable=bad)
         case "positions":
             positions = decode_positions(result)
             return entry.CallDone(context, positions=positions, told_ns=us_out * 1000)

@@ -1,0 +1,105 @@
+"""Linked orders: whether the venue takes them as asked for, and the checks of each.
+
+What an order brings about by its links may trade like any other, so each of a group passes the
+checks, with the exposure that the others leave it: see groups.py for how they count once open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from common.domain import risk
+from common.domain.exposure import Holding
+from common.messages import ContingencyType as T
+from common.messages import FillCondition, LinkedOrder, PlaceOrder
+from common.messages import RejectReason as R
+from common.venues.contract import Capabilities
+
+COUNTS = {T.OCO: 1, T.OTOCO: 2}
+
+
+def refuse(command: PlaceOrder, venue: Capabilities) -> risk.Refusal | None:
+    """Why these links cannot be placed at this venue, whatever the market; None if they can."""
+    kind, count = command.contingency_type, len(command.linked_orders)
+    if kind is None:
+        if count or command.fill_condition is not None:
+            text = "linked orders need a contingency_type: OCO, OTO or OTOCO"
+            return risk.Refusal(R.BAD_REQUEST, "contingency_type", text)
+        return None
+    if kind not in venue.contingencies:
+        text = f"this venue takes no {kind.value} orders"
+        return risk.Refusal(R.UNSUPPORTED, "contingency_type", text)
+    least, most = (COUNTS[kind], COUNTS[kind]) if kind in COUNTS else (1, venue.linked_at_most)
+    if not least <= count <= most:
+        wanted = str(least) if least == most else f"{least} to {most}"
+        text = f"{kind.value} needs {wanted} linked order{'s' if most > 1 else ''}, got {count}"
+        return risk.Refusal(R.BAD_REQUEST, "linked_orders", text)
+    if command.fill_condition is FillCondition.INCREMENTAL and kind is not T.OCO:
+        text = "the desk cannot follow orders that the venue places in parts"
+        return risk.Refusal(R.UNSUPPORTED, "fill_condition", text)
+    return None
+
+
+def secondaries(command: PlaceOrder) -> list[PlaceOrder]:
+    """The linked orders as orders of their own."""
+    return [_as_place(command, linked) for linked in command.linked_orders]
+
+
+def _as_place(first: PlaceOrder, linked: LinkedOrder) -> PlaceOrder:
+    return PlaceOrder(
+        instrument=first.instrument,
+        side=linked.side,
+        quantity=first.quantity if linked.quantity is None else linked.quantity,
+        order_type=linked.order_type,
+        price=linked.price,
+        time_in_force=linked.time_in_force,
+        post_only=linked.post_only,
+        reduce_only=linked.reduce_only,
+        trigger_price=linked.trigger_price,
+        trigger=linked.trigger,
+        owner=first.owner,
+        tag=linked.tag or first.tag,
+        trigger_offset=linked.trigger_offset,
+        contingency_type=first.contingency_type,
+        fill_condition=first.fill_condition,
+    )
+
+
+def check(
+    first: PlaceOrder, others: Sequence[PlaceOrder], limits: risk.Limits, known: risk.State
+) -> risk.Refusal | None:
+    """The checks of the linked orders; those of the first one are passed."""
+    holding = known.holding
+    for index, other in enumerate(others):
+        given = msgspec.structs.replace(
+            known,
+            open_orders=known.open_orders + 1 + index,
+            same_orders=0,
+            holding=None if holding is None else _holding(first, others[:index], other, holding),
+        )
+        refusal = risk.check(other, limits, given)
+        if refusal is not None:
+            field = f"linked_orders[{index}]"
+            field = f"{field}.{refusal.field}" if refusal.field else field
+            text = f"linked order {index + 1}: {refusal.text}"
+            return risk.Refusal(refusal.reason, field, text)
+    return None
+
+
+def _holding(
+    first: PlaceOrder, before: Sequence[PlaceOrder], other: PlaceOrder, holding: Holding
+) -> Holding:
+    """What is held and ordered when this one may fill."""
+    if first.contingency_type is T.OCO:
+        return holding  # as if the first one were not there: it is not, once this one trades
+    if other.side is first.side:
+        holding = holding.with_order(first.side, first.quantity)
+    elif first.fill_condition is FillCondition.COMPLETE_FILL:
+        position = holding.position + first.side.sign * first.quantity
+        holding = msgspec.structs.replace(holding, position=position)
+    if first.contingency_type is T.OTO:
+        for earlier in before:
+            holding = holding.with_order(earlier.side, earlier.quantity)
+    return holding
