@@ -52,10 +52,35 @@ function fillCell(td, cell) {
   td.replaceChildren(cell);
 }
 
-// Shows rows of {id, cells} in a table. A row keeps its nodes while its id is there and a cell
-// while it reads the same, so that a button stays under the pointer between press and release.
-// The row with the id `frozen` is left alone.
-export function showRows(box, name, heads, rows, frozen = null) {
+// What a pointer was pressed on, until it is released: nothing moves below it meanwhile, since a
+// button that is elsewhere at the release is never clicked.
+let pressed = null;
+const waiting = new Map(); // box: what is drawn in it after the release
+
+addEventListener("pointerdown", (event) => (pressed = event.target), true);
+for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => setTimeout(release), true);
+
+function release() {
+  pressed = null;
+  for (const draw of waiting.values()) draw();
+  waiting.clear();
+}
+
+function isHeld(box, draw) {
+  if (!pressed || !box.contains(pressed)) return false;
+  waiting.set(box, draw);
+  return true;
+}
+
+// Shows rows of {id, cells} in a table, or the text `empty` where there are none. A row keeps its
+// nodes while its id is there and a cell while it reads the same. The row with the id `frozen` is
+// left alone.
+export function showRows(box, name, heads, rows, { empty = "", frozen = null } = {}) {
+  if (isHeld(box, () => showRows(box, name, heads, rows, { empty, frozen }))) return;
+  if (!rows.length) {
+    box.replaceChildren(make("p", { class: "empty" }, empty));
+    return;
+  }
   let table = box.querySelector("table");
   if (!table || table.className !== name) {
     const head = make("tr", {}, ...heads.map((text) => make("th", {}, text)));

@@ -145,8 +145,7 @@ export class Strategies {
     this.tabs.label("orders", `Orders ${orders.length || ""}`.trim());
     this.tabs.label("fills", `Fills ${fills.length || ""}`.trim());
     const { heads, rows, empty } = this.tableOf(row, orders, fills);
-    if (rows.length) showRows($("strategy-table"), `mini ${this.tabs.chosen}-of`, heads, rows);
-    else $("strategy-table").replaceChildren(make("p", { class: "empty" }, empty));
+    showRows($("strategy-table"), `mini ${this.tabs.chosen}-of`, heads, rows, { empty });
   }
 
   tableOf(row, orders, fills) {

@@ -130,6 +130,7 @@ export class Tables {
   }
 
   drawNow() {
+    if (!this.open().some((order) => order.client_order_id === this.editing)) this.editing = null;
     for (const [name, tab] of Object.entries(this.tabs)) {
       const count = tab.count();
       setText(tab.badge, count ? String(count) : "");
@@ -138,9 +139,7 @@ export class Tables {
     }
     this.cancelAll.hidden = this.tab !== "orders" || !this.open().length;
     const { heads, rows, empty } = this.tabs[this.tab].rows();
-    const box = $("table");
-    if (rows.length) showRows(box, this.tab, heads, rows, this.editing);
-    else box.replaceChildren(make("p", { class: "empty" }, empty));
+    showRows($("table"), this.tab, heads, rows, { empty, frozen: this.editing });
   }
 
   link(instrument) {

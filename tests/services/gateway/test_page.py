@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
@@ -116,6 +119,35 @@ def test_an_order_goes_through_the_ticket_is_changed_and_canceled(page: WebDrive
     until(page, lambda: "50,001" in text(page, "table.orders tbody td"))
     buttons = page.find_elements(By.CSS_SELECTOR, "table.orders .button")
     next(button for button in buttons if button.text == "Cancel").click()
+    until(page, lambda: "No open orders" in text(page, "#table"))
+
+
+def place(gateway: Gateway, price: str) -> None:
+    order = {"instrument": "BTC-PERPETUAL", "side": "BUY", "quantity": "10", "price": price}
+    call = urllib.request.Request(
+        f"{gateway.url}/api/v1/orders",
+        json.dumps(order).encode(),
+        {"Authorization": "Bearer demo.demo-secret", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(call, timeout=WAIT_S) as answer:
+        assert json.load(answer)["accepted"]
+
+
+def test_a_press_reaches_its_order_though_another_one_comes_before_the_release(
+    page: WebDriver, gateway: Gateway
+):
+    log_in(page)
+    place(gateway, "40000")
+    until(page, lambda: "40,000" in text(page, "table.orders tbody td"))
+    buttons = page.find_elements(By.CSS_SELECTOR, "table.orders .button")
+    cancel = next(button for button in buttons if button.text == "Cancel")
+    ActionChains(page).click_and_hold(cancel).perform()
+    place(gateway, "41000")
+    until(page, lambda: text(page, "#tab-orders b") == "2")
+    ActionChains(page).release().perform()
+    until(page, lambda: text(page, "#tab-orders b") == "1")
+    until(page, lambda: "41,000" in text(page, "table.orders tbody td"))
+    page.find_elements(By.CSS_SELECTOR, "table.orders .button")[1].click()
     until(page, lambda: "No open orders" in text(page, "#table"))
 
 
