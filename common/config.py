@@ -60,8 +60,16 @@ class Credentials(msgspec.Struct, frozen=True):
     client_secret: Secret
 
 
+class LossConfig(Config):
+    """What one day may cost, in USD: after a loss above `reducing` only what lowers exposure is
+    taken, one above `halted` sets the kill switch."""
+
+    reducing: str
+    halted: str
+
+
 class LimitsConfig(Config):
-    """Pre-trade limits of one account; what is not named has no limit in this release.
+    """Pre-trade limits of one account; what is not named has no limit, unless the file is strict.
 
     max_notional is in USD for inverse instruments and in the quote currency for the others.
     price_collar_percent: how far a price may be from each of mid, mark and last, either way.
@@ -73,7 +81,7 @@ class LimitsConfig(Config):
     option_collar_percent: float | None = 200.0
     max_open_orders: int | None = 500
     max_orders_per_second: float | None = None
-    max_external_orders: int | None = None  # orders from outside; one more halts the desk
+    max_external_orders: int | None = None  # orders from outside: REDUCING, one more halts the desk
     max_position: dict[str, str] = {}  # as max_quantity: position, open and in doubt, worst side
     max_underlying_exposure: dict[str, str] = {}  # the same in money, by underlying
     max_account_exposure: str | None = None
@@ -82,6 +90,11 @@ class LimitsConfig(Config):
     max_same_orders: int | None = None  # same strategy, side, price, quantity in same_within_ms
     same_within_ms: int = 1000
     max_age_ms: int | None = None  # of the proof that quotes are right; stale ones refuse as well
+    max_strategy_orders_per_second: float | None = None  # as the account's, of each
+    allowed_instruments: dict[str, list[str]] = {}  # by strategy ("*": others): names or kinds
+    max_daily_loss: LossConfig | None = None  # of the account
+    max_strategy_daily_loss: dict[str, LossConfig] = {}  # by strategy, "*" for the others
+    max_profit_age_s: float = 10.0  # of the figures for the two above; older ones are REDUCING
 
 
 class RiskConfig(Config):
@@ -118,6 +131,7 @@ class AccountConfig(Config):
     journal_durability: str = "always"  # or "group": synced a moment after the order left
     journal_sync_ms: float = 10.0  # that moment
     journal_keep_segments: int = 50  # of 64 MB at most
+    day_starts_at: str = "00:00"  # UTC, of the day that max_daily_loss means
 
 
 class MarketDataConfig(Config):

@@ -42,7 +42,7 @@ class Holding(msgspec.Struct, frozen=True):
         if self.price is None:
             return None
         value = instrument.notional(worst, self.price)
-        if _is_inverse_option(instrument):
+        if is_inverse_option(instrument):
             return None if self.index is None else value * self.index
         return value
 
@@ -69,6 +69,6 @@ def combo_value(instrument: Instrument, quantity: Decimal, index: Decimal | None
     return None if index is None else quantity * index
 
 
-def _is_inverse_option(instrument: Instrument) -> bool:
+def is_inverse_option(instrument: Instrument) -> bool:
     rules = instrument.definition
     return rules.contract_type is ContractType.INVERSE and rules.kind is InstrumentKind.OPTION

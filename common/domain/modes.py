@@ -58,6 +58,15 @@ class Modes:
         self._settings: dict[str, Setting] = {}
         self.latches: dict[str, str] = {}
 
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """The modes that are not ACTIVE, by scope; latches are not among them."""
+        return dict(self._settings)
+
+    def at(self, scope: str) -> TradingMode:
+        """What was set for this very scope."""
+        return self._settings.get(scope, FREE).mode
+
     def concerns(self, scope: str) -> bool:
         """Whether a scope has to do with this venue."""
         return scope in (DESK, self.venue) or scope.startswith(STRATEGY)

@@ -25,6 +25,7 @@ from services.trading_engine.events import LimitsRead
 from services.trading_engine.kill import KillSwitch
 from services.trading_engine.ledger import Ledger
 from services.trading_engine.link import Link
+from services.trading_engine.losses import LossLimits
 from services.trading_engine.placing import Placing
 from services.trading_engine.queries import Queries
 from services.trading_engine.reconcile import Reconciler
@@ -82,6 +83,8 @@ class TradingEngine:
             state, self._calls, self._placing, self._answers, self._ledger, self._queries
         )
         self._kill = KillSwitch(state, self._calls, self._placing, self._doubts)
+        self._losses = LossLimits(state)
+        self._profit_topic = f"profit.{venue}.{config.name}"
         self._stop_by_ns: int | None = None
         self._link = Link(state, order_entry, url, backoff)
         self._armed_ns: int | None = None
@@ -96,14 +99,13 @@ class TradingEngine:
             case c.VenueFrame():
                 self._on_frame(event, now_ns)
             case c.BusMessage():
-                self._state.market.on_message(event.message, now_ns)
-                self._placing.retry(now_ns)
+                self._on_message(event.message, now_ns)
             case c.CommandReceived():
                 self._desk.receive(event, now_ns)
             case c.Subscribed():
                 self._on_subscribed(event.topic, now_ns)
             case c.TopicLost():
-                self._state.market.on_lost(event.topic)
+                self._on_lost(event)
             case c.JournalFailed():
                 self._on_journal_failed(event, now_ns)
             case c.LatchChanged() | c.SendWithheld() | LimitsRead():
@@ -111,6 +113,19 @@ class TradingEngine:
             case c.Started() | c.Stopping() | c.LinkUp() | c.LinkDown():
                 self._on_life(event, now_ns)
         return self._finish(now_ns)
+
+    def _on_message(self, message: m.Event, now_ns: int) -> None:
+        if isinstance(message, m.ProfitOfDay):
+            self._losses.take(message, now_ns)
+        else:
+            self._state.market.on_message(message, now_ns)
+            self._placing.retry(now_ns)
+
+    def _on_lost(self, event: c.TopicLost) -> None:
+        if event.topic == self._profit_topic:
+            self._state.profit.lose(event.reason)
+        else:
+            self._state.market.on_lost(event.topic)
 
     def _on_control(self, event: c.LatchChanged | c.SendWithheld | LimitsRead, now_ns: int) -> None:
         match event:
@@ -139,6 +154,7 @@ class TradingEngine:
                 self._state.out.record(self._start)
                 for command in self._state.market.start():
                     self._state.out.add(command)
+                self._state.out.add(c.Subscribe(self._profit_topic))
                 self._link.start()
             case c.Stopping():
                 self._state.stopping = True
@@ -171,6 +187,7 @@ class TradingEngine:
         if limits == state.limits:
             return
         state.limits = limits
+        self._losses.judge()
         state.out.record(LimitsRecord(source, event.limits, event.strict))
         level = "WARNING" if state.is_ready else "INFO"
         state.out.alert(level, "the limits were changed", source=source)

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from common import messages as m
+from common.domain.risk import Parent
 from services.trading_engine import records as r
 from services.trading_engine.ledger import ANSWERS_KEPT
+from services.trading_engine.parents import KEPT as PARENTS_KEPT
 from services.trading_engine.store import CLOSED_KEPT, FILLS_KEPT, SEEN_KEPT
 
 
@@ -24,6 +26,7 @@ class Fold:
         open, closed: the newest view of each order; closed ones in the order of their end.
         wanted: by order, the modify that was sent last.
         fills: by exec_id, oldest first. seen: executions whose fills are not kept.
+        parents: by owner and name, with what orders that are not kept filled of them.
         requests: without an answer, by key. intents: what they sent. answers: those that have one.
     """
 
@@ -42,6 +45,7 @@ class Fold:
         self.modes: dict[str, r.ModeRecord] = {}
         self.latches: dict[str, r.LatchRecord] = {}
         self.limits: r.LimitsRecord | None = None
+        self.parents: dict[tuple[str, str], Parent] = {}
 
     # --- in -----------------------------------------------------------------------------------
 
@@ -77,6 +81,9 @@ class Fold:
                 self.latches[record.scope] = record
             case r.LimitsRecord():
                 self.limits = record
+            case r.ParentRecord():
+                terms = (record.instrument, record.side, record.quantity)
+                self.parents[record.owner, record.parent] = Parent(*terms, record.used)
             case r.SeenRecord(exec_ids, fills_dropped):
                 self.seen |= dict.fromkeys(exec_ids)
                 self.fills_dropped = self.fills_dropped or fills_dropped
@@ -94,8 +101,16 @@ class Fold:
         self.closed[name] = order
         self.closed.move_to_end(name)
         while len(self.closed) > CLOSED_KEPT:
-            old, _ = self.closed.popitem(last=False)
+            old, dropped = self.closed.popitem(last=False)
             self.wanted.pop(old, None)
+            self._keep_parent(dropped)
+
+    def _keep_parent(self, part: m.OrderUpdated) -> None:
+        whole = part.parent_quantity
+        if part.parent and whole is not None:
+            known = self.parents.get((part.owner, part.parent))
+            used = part.cum_quantity + (known.used if known is not None else 0)
+            self.parents[part.owner, part.parent] = Parent(part.instrument, part.side, whole, used)
 
     def _intend(self, record: r.IntentRecord) -> None:
         if record.key:
@@ -133,6 +148,9 @@ class Fold:
         if self.limits is not None:
             yield self.limits
         yield from self.modes.values()
+        for (owner, name), parent in list(self.parents.items())[-PARENTS_KEPT:]:
+            terms = (parent.instrument, parent.side, m.Exact(parent.quantity))
+            yield r.ParentRecord(owner, name, *terms, m.Exact(parent.used))
         yield from (latch for latch in self.latches.values() if latch.is_on)
         for asked, reply in self.answers.values():
             yield asked

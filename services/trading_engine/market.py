@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+from decimal import Decimal
+from math import isfinite
+
 import msgspec
 
 from common import core as c
@@ -10,13 +14,47 @@ from common.domain.instrument import Instrument
 from common.domain.risk import Market
 
 NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
 WAIT_NS = 500_000_000  # for the first prices of an instrument
+BUCKET_NS = 50_000_000  # how finely mids are remembered
+
+
+class Mids:
+    """The lowest and the highest mid of the last second, the one that held at its start included.
+
+    What a single wrong message moves, moves the one or the other for a second at least.
+    """
+
+    def __init__(self) -> None:
+        self._buckets: deque[tuple[int, float, float]] = deque()  # since, low, high
+
+    def note(self, mid: float, now_ns: int) -> None:
+        if self._buckets and now_ns < self._buckets[-1][0] + BUCKET_NS:
+            since_ns, low, high = self._buckets.pop()
+            self._buckets.append((since_ns, min(low, mid), max(high, mid)))
+        else:
+            self._buckets.append((now_ns, mid, mid))
+            self._forget(now_ns)
+
+    def range(self, now_ns: int) -> tuple[float | None, float | None]:
+        self._forget(now_ns)
+        if not self._buckets:
+            return None, None
+        return min(low for _, low, _ in self._buckets), max(high for *_, high in self._buckets)
+
+    def clear(self) -> None:
+        self._buckets.clear()
+
+    def _forget(self, now_ns: int) -> None:
+        while len(self._buckets) > 1 and self._buckets[1][0] <= now_ns - NS_PER_S:
+            self._buckets.popleft()
 
 
 class _Watch(msgspec.Struct):
     """One instrument whose prices we follow."""
 
     since_ns: int
+    mids: Mids
     quote: m.Quote | None = None
     ticker: m.Ticker | None = None
     quoted_ns: int = 0
@@ -36,6 +74,7 @@ class MarketView:
         self._instruments: dict[str, Instrument] = {}
         self._beaten_ns = 0  # when market_data last said that it is well
         self._names: dict[str, str] = {}  # symbol -> instrument
+        self._combos: dict[str, dict[str, Decimal]] = {}  # leg -> combos, with its part in each
 
     def start(self) -> list[c.CoreCommand]:
         return [
@@ -59,6 +98,16 @@ class MarketView:
         known = self._instruments.get(name)
         return known.definition.symbol if known else name.removeprefix(f"{self._venue}.")
 
+    def legs_of(self, name: str) -> list[tuple[str, Decimal]]:
+        """Of a combo, when the definitions of all of them are known: how many for one."""
+        known = self._instruments.get(name)
+        legs = known.definition.legs if known is not None else []
+        return list(legs) if all(leg in self._instruments for leg, _ in legs) else []
+
+    def combos_with(self, name: str) -> dict[str, Decimal]:
+        """The combos that an instrument is a leg of, and its part in each."""
+        return self._combos.get(name, {})
+
     def prices(self, name: str, now_ns: int) -> Market:
         watch = self._watches.get(name)
         if watch is None:
@@ -67,6 +116,7 @@ class MarketView:
         known = self._instruments.get(name)
         usable = quote is not None and not quote.stale
         proved_ns = max(watch.quoted_ns, self._beaten_ns)
+        low, high = watch.mids.range(now_ns)
         return Market(
             age_ms=(now_ns - proved_ns) / NS_PER_MS if usable else None,
             bid=quote.bid_price if quote is not None and usable else None,
@@ -77,6 +127,8 @@ class MarketView:
             min_price=ticker.min_price if ticker else None,
             max_price=ticker.max_price if ticker else None,
             is_signed=known is not None and known.is_combo,
+            low=low,
+            high=high,
         )
 
     def ticker(self, name: str) -> m.Ticker | None:
@@ -84,16 +136,19 @@ class MarketView:
         return watch.ticker if watch is not None else None
 
     def watch(self, name: str, now_ns: int) -> list[c.CoreCommand]:
-        """Follow an instrument's prices from its first order on."""
-        if name in self._watches:
-            return []
-        self._watches[name] = _Watch(now_ns)
-        return [c.Subscribe(f"quote.{name}"), c.Subscribe(f"ticker.{name}")]
+        """Follow an instrument's prices, and those of its legs, from its first order on."""
+        commands: list[c.CoreCommand] = []
+        for each in (name, *(leg for leg, _ in self.legs_of(name))):
+            if each not in self._watches:
+                self._watches[each] = _Watch(now_ns, Mids())
+                commands += [c.Subscribe(f"quote.{each}"), c.Subscribe(f"ticker.{each}")]
+        return commands
 
     def wait_until_ns(self, name: str) -> int:
-        """Until when an order may wait for prices; 0 when they are there."""
-        watch = self._watches[name]
-        return 0 if watch.is_complete else watch.since_ns + WAIT_NS
+        """Until when an order may wait for prices, of legs too; 0 when they are there."""
+        names = [name, *(leg for leg, _ in self.legs_of(name))]
+        watches = [self._watches[each] for each in names if each in self._watches]
+        return max(0 if each.is_complete else each.since_ns + WAIT_NS for each in watches)
 
     def on_message(self, message: m.Event, now_ns: int) -> None:
         match message:
@@ -106,9 +161,8 @@ class MarketView:
                 self._set_status(message)
             case m.Quote():
                 if message.instrument in self._watches:
-                    watch = self._watches[message.instrument]
-                    watch.quote, watch.quoted_ns = message, now_ns
-            case m.Health() if message.state == "ready":
+                    _note_quote(self._watches[message.instrument], message, now_ns)
+            case m.Health(state="ready") if message.process.startswith("market_data."):
                 self._beaten_ns = now_ns  # its quotes are what the venue last said
             case m.Ticker():
                 if message.instrument in self._watches:
@@ -120,14 +174,26 @@ class MarketView:
         watch = self._watches.get(name)
         if watch is not None and kind == "quote":
             watch.quote = None
+            watch.mids.clear()
         elif watch is not None and kind == "ticker":
             watch.ticker = None
 
     def _define(self, definition: m.InstrumentDefinition) -> None:
         self._instruments[definition.instrument] = Instrument(definition)
         self._names[definition.symbol] = definition.instrument
+        for leg, ratio in definition.legs:
+            self._combos.setdefault(leg, {})[definition.instrument] = ratio
 
     def _set_status(self, state: m.InstrumentState) -> None:
         known = self._instruments.get(state.instrument)
         if known is not None:
             self._define(msgspec.structs.replace(known.definition, status=state.status))
+
+
+def _note_quote(watch: _Watch, quote: m.Quote, now_ns: int) -> None:
+    watch.quote, watch.quoted_ns = quote, now_ns
+    if quote.stale or quote.bid_price is None or quote.ask_price is None:
+        return
+    mid = (quote.bid_price + quote.ask_price) / 2
+    if isfinite(mid):
+        watch.mids.note(mid, now_ns)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from common import messages as m
 from common.codec import NAME
 from common.domain import risk
-from common.domain.exposure import Holding
 from common.domain.order import Facts, Order
 from common.messages import OrderStatus as S
 from common.messages import OrderTrigger as E
@@ -16,6 +15,7 @@ from common.messages import RejectReason as R
 from services.trading_engine import linking, option_prices
 from services.trading_engine.answers import Answers
 from services.trading_engine.calls import Calls
+from services.trading_engine.facts import RiskFacts
 from services.trading_engine.ledger import Item
 from services.trading_engine.state import EngineState
 
@@ -28,6 +28,7 @@ CHANGES = (
     "trigger_offset",
     "display_quantity",
 )
+NAMES = ("owner", "tag", "parent")
 DEFAULT_EXPIRY_NS = NS_PER_S
 PACE_WAIT_NS = 300_000_000  # how long a new order may wait for the rate budget
 
@@ -40,7 +41,7 @@ class Placing:
         self._calls = calls
         self._answers = answers
         self._to_send: deque[Item] = deque()  # what waits for prices or budget
-        self._sent_at: deque[int] = deque()  # of the last second
+        self._facts = RiskFacts(state)
 
     def place(self, item: Item, command: m.PlaceOrder, sent_ns: int, now_ns: int) -> None:
         """Take a new order: refuse it, send it or let it wait a moment."""
@@ -48,8 +49,8 @@ class Placing:
         if now_ns > expires_ns:
             late_ms = (now_ns - expires_ns) // 1_000_000
             self._refuse(item, R.LATE, "expires_ns", f"read {late_ms} ms too late")
-        elif not _is_name(command.owner) or not _is_name(command.tag):
-            field = "tag" if _is_name(command.owner) else "owner"
+        elif bad := [name for name in NAMES if not _is_name(getattr(command, name))]:
+            field = bad[0]
             text = f"{field} has at most 64 characters of A-Z a-z 0-9 . _ : / -"
             self._refuse(item, R.BAD_REQUEST, field, text)
         elif not all(_is_name(linked.tag) for linked in command.linked_orders):
@@ -88,6 +89,7 @@ class Placing:
         if not self._take_budget(item, now_ns):
             return item.result is not None
         self._state.repeats.on_sent(command, now_ns)
+        self._facts.on_sent(command.owner, now_ns)
         order = self._new_order(command, item, now_ns)
         first = order.state.client_order_id
         linked = [
@@ -105,7 +107,7 @@ class Placing:
         priced = self._in_own_unit(command, now_ns)
         if isinstance(priced, risk.Refusal):
             return priced
-        known = self._known(priced, "", command.owner, now_ns)
+        known = self._facts.of(priced, now_ns)
         refusal = risk.check(priced, limits, known)
         return refusal or linking.check(command, secondaries, limits, known)
 
@@ -151,61 +153,12 @@ class Placing:
             self._state.out.add(command)
         return now_ns < market.wait_until_ns(instrument)
 
-    def _known(self, command: m.PlaceOrder, without: str, owner: str, now_ns: int) -> risk.State:
-        state, instrument = self._state, command.instrument
-        while self._sent_at and self._sent_at[0] <= now_ns - NS_PER_S:
-            self._sent_at.popleft()
-        setting, limits = state.modes.of(owner), state.limits
-        same_since_ns = now_ns - limits.same_within_ns
-        return risk.State(
-            instrument=state.market.instrument(instrument),
-            market=state.market.prices(instrument, now_ns),
-            mode=setting.mode,
-            open_orders=len(state.store.open),
-            orders_last_second=len(self._sent_at),
-            position=state.store.positions.get(instrument, risk.ZERO),
-            open_same_side=state.store.open_quantity(instrument, command.side, without),
-            mode_text=setting.text,
-            mode_code=setting.code,
-            same_orders=state.repeats.same_orders(command, same_since_ns),
-            holding=self._holding(instrument, without),
-            others=self._others(instrument, now_ns) if limits.values_exposure else [],
-        )
-
-    def _holding(self, name: str, without: str = "") -> Holding | None:
-        state = self._state
-        instrument = state.market.instrument(name)
-        if instrument is None:
-            return None
-        market = state.market.prices(name, 0)
-        return Holding(
-            instrument,
-            state.store.positions.get(name, risk.ZERO),
-            state.store.open_quantity(name, m.Side.BUY, without),
-            state.store.open_quantity(name, m.Side.SELL, without),
-            market.known("mark") or market.mid,
-            market.known("index"),
-        )
-
-    def _others(self, instrument: str, now_ns: int) -> list[Holding]:
-        """What else is held or ordered; its prices are followed from now on."""
-        state = self._state
-        found = []
-        for name in state.store.held_instruments() - {instrument}:
-            for command in state.market.watch(name, now_ns):
-                state.out.add(command)
-            holding = self._holding(name)
-            if holding is not None:
-                found.append(holding)
-        return found
-
     def _take_budget(self, item: Item, now_ns: int) -> bool:
         """False: it has to wait its turn, or (with a result) it would wait too long."""
         pacer = self._state.pacer
         waits = item.deadline_ns > 0
         ahead = 0 if waits else sum(1 for other in self._to_send if other.deadline_ns)
         if not ahead and pacer.take(now_ns, is_cancel=False):
-            self._sent_at.append(now_ns)
             return True
         item.deadline_ns = item.deadline_ns or now_ns + PACE_WAIT_NS
         ready_ns = pacer.ready_ns(now_ns, is_cancel=False, ahead=ahead)
@@ -261,6 +214,8 @@ class Placing:
                 fill_condition=_fill_condition(command),
                 link_id=link_id or (name if command.contingency_type else ""),
                 price_type=command.price_type,
+                parent=command.parent,
+                parent_quantity=command.parent_quantity,
             )
         )
 
@@ -279,18 +234,18 @@ class Placing:
         if self._must_wait_for_prices(order.state.instrument, now_ns):
             return False
         wanted_order = _as_place(order.state, command)
-        name, owner = order.state.client_order_id, order.state.owner
         priced = self._in_own_unit(wanted_order, now_ns)
         if isinstance(priced, risk.Refusal):
             self._refuse(item, priced.reason, priced.field, priced.text, order)
             return True
-        known = self._known(priced, name, owner, now_ns)
+        known = self._facts.of(priced, now_ns, order)
         refusal = risk.check(priced, self._state.limits, known, is_new=False)
         if refusal is not None:
             self._refuse(item, refusal.reason, refusal.field, refusal.text, order)
             return True
         if not self._take_budget(item, now_ns):
             return item.result is not None
+        self._facts.on_sent(order.state.owner, now_ns)
         wanted = Facts(
             price=command.price,
             quantity=command.quantity,
@@ -378,6 +333,9 @@ def _as_place(state: m.OrderUpdated, command: m.ModifyOrder) -> m.PlaceOrder:
             command.trigger_price if command.trigger_price is not None else state.trigger_price
         ),
         trigger=state.trigger,
+        owner=state.owner,
+        parent=state.parent,
+        parent_quantity=state.parent_quantity,
         trigger_offset=_changed(command.trigger_offset, state.trigger_offset),
         display_quantity=_changed(command.display_quantity, state.display_quantity),
         price_type=state.price_type,

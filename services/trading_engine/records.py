@@ -133,6 +133,17 @@ class LimitsRecord(m.Message):
     strict: bool
 
 
+class ParentRecord(m.Message):
+    """Of a snapshot: what parts of a parent filled whose orders are not kept."""
+
+    owner: str
+    parent: str
+    instrument: str
+    side: m.Side
+    quantity: m.Exact
+    used: m.Exact
+
+
 class SeenRecord(m.Message):
     """Of a snapshot: executions that were counted, whose fills are not kept."""
 
@@ -160,6 +171,7 @@ Record = (
     | LatchRecord
     | LimitsRecord
     | SeenRecord
+    | ParentRecord
     | StopRecord
 )
 

@@ -42,6 +42,8 @@ class Restorer:
 
     def _make_orders(self) -> None:
         fold, store = self._fold, self._state.store
+        for key, parent in fold.parents.items():
+            self._state.parents.add_old(*key, parent)
         store.note_seen(fold.seen, fills_dropped=fold.fills_dropped)
         fills: dict[str, list[m.Fill]] = {}
         for fill in fold.fills.values():
@@ -56,6 +58,7 @@ class Restorer:
                     order.mark_counted(fill.exec_id, fill.last_price, fill.last_quantity)
                 order.venue_order_ids.add(fill.venue_order_id)
             store.put(order)
+            self._state.parents.note(order)
 
     def _wanted(self, client_order_id: str) -> Facts | None:
         intent = self._fold.wanted.get(client_order_id)

@@ -10,7 +10,7 @@ from common import core as c
 from common import messages as m
 from common.codec import owner_topic
 from common.config import AccountConfig
-from common.domain.modes import Modes, strategy_scope
+from common.domain.modes import STRICTNESS, Modes, strategy_scope
 from common.domain.order import Order
 from common.domain.risk import Limits
 from common.venues.contract import Capabilities
@@ -18,6 +18,8 @@ from services.trading_engine.ids import ClientOrderIds
 from services.trading_engine.market import MarketView
 from services.trading_engine.outbox import Outbox
 from services.trading_engine.pacing import Pacer
+from services.trading_engine.parents import Parents
+from services.trading_engine.profit import Profit
 from services.trading_engine.records import Entry, ModeRecord, ReportRecord
 from services.trading_engine.repeats import Repeats
 from services.trading_engine.store import OrderStore
@@ -66,6 +68,8 @@ class EngineState:
         self.out = Outbox()
         self.modes = Modes(venue)
         self.repeats = Repeats()
+        self.parents = Parents()
+        self.profit = Profit()
         self.external_orders = 0  # seen since the start
         self.trip = ""  # why the engine has to halt the desk
         self.link = f"orders.{venue}.{config.name}"
@@ -115,6 +119,7 @@ class EngineState:
     def publish(self, order: Order, source: str, venue_time_ns: int = 0) -> None:
         """File, journal and tell an order that changed."""
         self.store.put(order)
+        self.parents.note(order)
         state = order.state
         self.changed.append((order, state))
         self.out.record(ReportRecord(state, source))
@@ -136,10 +141,16 @@ class EngineState:
         if limit is None or not owner or fill.is_leg:
             return
         count = self.repeats.on_fill(owner, fill.filled_ns, self.limits.fills_within_ns)
-        if count <= limit or self.modes.of(owner).mode is m.TradingMode.HALTED:
+        if count > limit:
+            within_s = self.limits.fills_within_ns / 1e9
+            reason = f"{count} fills in {within_s:g} s, the limit is {limit}"
+            code = m.RejectReason.REPEATED_EXECUTION
+            self.tighten(strategy_scope(owner), m.TradingMode.HALTED, reason, code)
+
+    def tighten(self, scope: str, mode: m.TradingMode, reason: str, code: m.RejectReason) -> None:
+        """Set a mode unless one as strict holds there already; it is journaled and told."""
+        if STRICTNESS[self.modes.at(scope)] >= STRICTNESS[mode]:
             return
-        scope, code = strategy_scope(owner), m.RejectReason.REPEATED_EXECUTION
-        reason = f"{count} fills in {self.limits.fills_within_ns / 1e9:g} s, the limit is {limit}"
-        self.modes.set(scope, m.TradingMode.HALTED, reason, code)
-        self.out.record(ModeRecord(m.TradingMode.HALTED, reason, "", scope, code))
-        self.out.alert("ERROR", "a strategy is halted: repeated execution", scope=scope, why=reason)
+        self.modes.set(scope, mode, reason, code)
+        self.out.record(ModeRecord(mode, reason, "", scope, code))
+        self.out.alert("ERROR", f"trading is {mode.value}", scope=scope, why=reason)

@@ -288,7 +288,10 @@ def test_open_orders_and_rate_are_limited():
 def test_reducing_takes_only_what_lowers_the_position(
     side: Side, quantity: str, position: str, same_side: str, passes: bool
 ):
-    known = state(mode=TradingMode.REDUCING, position=D(position), open_same_side=D(same_side))
+    instrument = Instrument(PERP)
+    working = {"buying" if side is Side.BUY else "selling": D(same_side)}
+    held = Holding(instrument, D(position), **working)
+    known = state(mode=TradingMode.REDUCING, holding=held)
     refusal = check(order(quantity=quantity, side=side), limits(), known)
     assert (refusal is None) == passes
 
@@ -428,9 +431,83 @@ def test_a_combo_is_worth_its_legs_whatever_its_price(
             assert (refusal is None) is is_passed
 
 
-def test_limits_of_positions_must_speak_of_combos():
-    only_perpetual = limits(max_position={"BTC-PERPETUAL": D(1000)})
-    refusal = check(order("1"), only_perpetual, state(COMBO, market=NEAR_ZERO))
-    assert refusal is not None and refusal.reason is R.NO_LIMIT
-    also = limits(max_position={"BTC-PERPETUAL": D(1000), "future_combo": D(1000)})
-    assert check(order("1"), also, state(COMBO, market=NEAR_ZERO)) is None
+def legs(near: str, perpetual: str, **more: str) -> list[tuple[Holding, Decimal]]:
+    """Of COMBO: what is held of its two legs."""
+    working = {name: D(text) for name, text in more.items()}
+    far = Instrument(
+        msgspec.structs.replace(
+            PERP, instrument="deribit.BTC-25DEC26", symbol="BTC-25DEC26", kind=InstrumentKind.FUTURE
+        )
+    )
+    return [
+        (Holding(far, D(near), **working), D(1)),
+        (Holding(Instrument(PERP), D(perpetual)), D(-1)),
+    ]
+
+
+def test_limits_of_positions_must_speak_of_the_legs_of_combos():
+    known = state(COMBO, market=NEAR_ZERO, legs=legs("0", "0"))
+    refusal = check(order("1"), limits(max_position={"BTC-PERPETUAL": "1000"}), known)
+    assert refusal is not None and refusal.reason is R.NO_LIMIT and "25DEC26" in refusal.text
+    both = limits(max_position={"perpetual": "1000", "future": "1000"})
+    assert check(order("1"), both, known) is None
+
+
+def test_without_its_legs_a_combo_is_bounded_by_nothing_and_refused():
+    bounds = limits(max_position={"perpetual": "1000", "future": "1000"})
+    refusal = check(order("1"), bounds, state(COMBO, market=NEAR_ZERO))
+    assert refusal is not None and refusal.reason is R.NO_MARKET_DATA and "legs" in refusal.text
+
+
+@pytest.mark.parametrize(
+    ("side", "near", "perpetual", "worst"),
+    [
+        (Side.BUY, "950", "0", "1050"),  # the leg that is bought
+        (Side.BUY, "0", "-950", "1050"),  # the leg that is sold
+        (Side.SELL, "0", "950", "1050"),
+        (Side.SELL, "950", "-950", None),
+        (Side.BUY, "900", "-900", None),
+    ],
+)
+def test_each_leg_of_a_combo_is_held_to_its_own_limit(
+    side: Side, near: str, perpetual: str, worst: str | None
+):
+    bounds = limits(max_position={"perpetual": "1000", "future": "1000"})
+    known = state(COMBO, market=NEAR_ZERO, legs=legs(near, perpetual))
+    refusal = check(order("1", side=side), bounds, known)
+    assert (refusal and refusal.reason) == (R.EXPOSURE if worst else None)
+    assert refusal is None or worst in refusal.text
+
+
+@pytest.mark.parametrize(
+    ("side", "near", "perpetual", "passes"),
+    [
+        (Side.SELL, "100", "-100", True),
+        (Side.SELL, "100", "-90", False),  # the perpetual would flip
+        (Side.SELL, "100", "0", False),  # the perpetual would open
+        (Side.BUY, "100", "-100", False),
+        (Side.BUY, "-500", "500", True),
+    ],
+)
+def test_reducing_takes_a_combo_exactly_when_each_leg_gets_smaller(
+    side: Side, near: str, perpetual: str, passes: bool
+):
+    known = state(COMBO, market=NEAR_ZERO, mode=TradingMode.REDUCING, legs=legs(near, perpetual))
+    refusal = check(order("1", side=side), limits(), known)
+    assert (refusal is None) == passes
+
+
+def test_reducing_counts_what_already_closes_a_leg():
+    held = legs("100", "-100", selling="10")
+    known = state(COMBO, market=NEAR_ZERO, mode=TradingMode.REDUCING, legs=held)
+    refusal = check(order("1", side=Side.SELL), limits(), known)
+    assert refusal is not None and refusal.reason is R.MODE
+
+
+def test_a_modify_counts_what_stays_open_and_not_what_is_filled():
+    held = Holding(Instrument(PERP), D(60), D(0), D(0), D("50000"))  # 60 of the order are filled
+    bounds = limits(max_position={"perpetual": "100"})
+    known = state(holding=held, filled=D(60))
+    assert check(order(quantity="100"), bounds, known, is_new=False) is None
+    refusal = check(order(quantity="110"), bounds, known, is_new=False)
+    assert refusal is not None and refusal.reason is R.EXPOSURE and "110" in refusal.text
