@@ -69,7 +69,7 @@ class Position:
     def apply(self, fill: Fill) -> None:
         """Add one execution; whether it was seen before is the caller's to know."""
         self.trade(fill.side.sign * fill.last_quantity, fill.last_price)
-        self._add_fee(fill)
+        self.pay_fee(fill)
 
     def trade(self, quantity: Decimal, price: Decimal) -> None:
         """Change the position by a signed quantity at a price."""
@@ -117,8 +117,11 @@ class Position:
     def _profit(self, cost: Decimal, quantity: Decimal, price: Decimal) -> Decimal:
         return self._profit_sign * (self._value(quantity, price) - cost)
 
-    def _add_fee(self, fill: Fill) -> None:
-        """A fee in the base of a spot trade counts at the trade's price, the rest as it is."""
+    def pay_fee(self, fill: Fill) -> None:
+        """Count the fee alone.
+
+        One in the base of a spot trade counts at the trade's price, the rest as it is.
+        """
         if not fill.fee:
             return
         currency, fee = fill.fee_currency, fill.fee

@@ -77,6 +77,13 @@ class PositionsChanged(Data):
     reports: list[PositionReport]
 
 
+class FillsTold(Data):
+    """The last of the fills that were asked for has come; one of the two says for what."""
+
+    instrument: str = ""
+    currency: str = ""
+
+
 class BalanceList(Data):
     """Some or all currencies."""
 
@@ -96,6 +103,7 @@ AccountEvent = (
     | AccountRefused
     | PositionList
     | PositionsChanged
+    | FillsTold
     | BalanceList
     | AccountCallFailed
 )
@@ -118,7 +126,10 @@ class AccountFeed(Protocol):
         ...
 
     def ask_fills(self, instrument: str, from_ns: int, to_ns: int) -> bytes:
-        """A frame that asks for own fills of a time; they come as PositionsChanged."""
+        """A frame that asks for own fills of a time.
+
+        They come as PositionsChanged, in as many pieces as the venue makes, and then FillsTold.
+        """
         ...
 
     def ask_all_fills(self, currencies: Iterable[str], from_ns: int, to_ns: int) -> list[bytes]:

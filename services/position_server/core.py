@@ -17,10 +17,17 @@ from common import messages as m
 from common.config import ExposureLimitsConfig
 from common.domain.backoff import Backoff
 from common.errors import VenueProtocolError
-from common.venues.accounts import AccountFeed, BalanceList, PositionList, PositionsChanged
+from common.venues.accounts import (
+    AccountFeed,
+    BalanceList,
+    FillsTold,
+    PositionList,
+    PositionsChanged,
+)
 from services.position_server.holdings import Holdings
-from services.position_server.ledger import SETTLE_NS, TIME_STEP_NS, Ledger, Step
+from services.position_server.ledger import SETTLE_NS, Ledger, Step
 from services.position_server.link import AccountLink
+from services.position_server.missed import MissedFills
 
 FLUSH_NS = 200_000_000
 UPKEEP_NS = 10_000_000_000
@@ -61,7 +68,7 @@ class PositionServer:
         self._watched: set[str] = set()  # instruments whose ticker we follow
         self._told: dict[tuple[str, str], Any] = {}  # last published of each kind and name
         self._has_balances = False
-        self._lost_at_ns = 0  # when the private link went down
+        self._missed = MissedFills()
         self._handlers: dict[type, Callable[[Any, int], Commands]] = {
             c.Started: self._on_started,
             c.LinkUp: lambda event, now: self._link.on_up(now),
@@ -74,6 +81,7 @@ class PositionServer:
             c.Pushed: self._on_pushed,
             PositionList: self._on_position_list,
             PositionsChanged: self._on_positions_changed,
+            FillsTold: self._on_fills_told,
             BalanceList: self._on_balances,
             m.InstrumentList: self._on_instruments,
             m.InstrumentDefinition: self._on_definition,
@@ -115,8 +123,10 @@ class PositionServer:
     def _on_link_down(self, event: c.LinkDown, now_ns: int) -> Commands:
         was_live, self.holdings.is_live = self.holdings.is_live, False
         if was_live:
-            self._lost_at_ns = now_ns
+            self._missed.lose(now_ns)
             self._all_dirty = True
+        for ledger in self.holdings.ledgers.values():
+            ledger.lose_link()
         return [*self._link.on_down(event.reason, now_ns), *self._flush(now_ns)]
 
     def _on_frame(self, event: c.VenueFrame, now_ns: int) -> Commands:
@@ -150,7 +160,7 @@ class PositionServer:
 
     def _on_position_list(self, event: PositionList, now_ns: int) -> Commands:
         is_first = self.holdings.baseline is None
-        was_live, self.holdings.is_live = self.holdings.is_live, True
+        self.holdings.is_live = True
         self.holdings.hear_all(event, self._link.answered(), now_ns)
         commands = self._compare(now_ns)
         self._all_dirty = True
@@ -158,9 +168,7 @@ class PositionServer:
         commands += self._flush(now_ns)
         if is_first:
             commands.append(c.Publish(self._account_topic, self.holdings.snapshot(now_ns)))
-        elif not was_live:
-            commands += self._ask_missed(now_ns)
-        return commands
+        return commands + self._ask_missed(now_ns)
 
     def _on_positions_changed(self, event: PositionsChanged, now_ns: int) -> Commands:
         self._dirty |= self.holdings.hear_change(event.fills, event.reports, now_ns)
@@ -173,18 +181,29 @@ class PositionServer:
             balance = self.holdings.balance(currency, now_ns)
             commands += self._tell("balance", currency, balance)
             commands += self._alert(self.holdings.limits.check_balance(balance))
-        return commands
+        return commands + self._ask_missed(now_ns)
+
+    def _on_fills_told(self, event: FillsTold, now_ns: int) -> Commands:
+        if event.currency:
+            self._missed.tell(event.currency)
+        ledger = self.holdings.ledgers.get(event.instrument)
+        if ledger is not None:
+            ledger.answer()
+        return [*self._compare(now_ns), *self._flush(now_ns)]
 
     def _ask_missed(self, now_ns: int) -> Commands:
         """After a gap of the link: a fill and its opposite would leave no difference to see."""
-        since_ns = self._lost_at_ns - UPKEEP_NS
-        return self._link.ask_all_fills(sorted(self.holdings.balances), since_ns, now_ns + DAY_NS)
+        if not self.holdings.is_live:
+            return []
+        due = self._missed.due(self.holdings.balances, now_ns)
+        return self._link.ask_all_fills(due, self._missed.since_ns or 0, now_ns + DAY_NS)
 
     # --- differences --------------------------------------------------------------------------
 
     def _compare(self, now_ns: int) -> Commands:
         commands: Commands = []
-        for ledger in self.holdings.ledgers.values():
+        ledgers = self.holdings.ledgers.values() if self._link.is_open else []
+        for ledger in ledgers:
             step = ledger.next_step(now_ns)
             if step is Step.ASK:
                 commands += self._tell_difference(ledger, now_ns)
@@ -207,7 +226,7 @@ class PositionServer:
 
     def _tell_difference(self, ledger: Ledger, now_ns: int) -> Commands:
         """Tell it once, and ask for what we may have missed; then for the positions again."""
-        holdings = self.holdings
+        holdings, is_told = self.holdings, ledger.is_told
         difference = m.PositionDifference(
             holdings.venue,
             holdings.account,
@@ -217,14 +236,18 @@ class PositionServer:
             ledger.differs_since_ns or now_ns,
         )
         ledger.ask(now_ns)
-        since_ns = holdings.baseline.from_ns if holdings.baseline else 0
+        asking = [
+            *self._link.ask_fills(ledger.name, ledger.counts_from_ns, now_ns + DAY_NS),
+            *self._link.ask_state(now_ns),
+        ]
+        if is_told:
+            return asking
         text = f"position differs: ours {ledger.quantity}, the venue's {ledger.theirs}"
         return [
             c.Publish(self._risk_topic, difference),
             c.Alert("WARNING", text, {"instrument": ledger.name}),
             c.Count("differences"),
-            *self._link.ask_fills(ledger.name, max(since_ns - TIME_STEP_NS, 0), now_ns + DAY_NS),
-            *self._link.ask_state(now_ns),
+            *asking,
         ]
 
     # --- the bus ------------------------------------------------------------------------------

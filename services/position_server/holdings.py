@@ -75,15 +75,16 @@ class Holdings:
         """The whole truth of the venue; the first one is the baseline."""
         reports = {report.instrument: report for report in listed.reports}
         is_first = self.baseline is None
+        truth = Baseline(listed.from_ns, listed.to_ns or now_ns)
         if self.baseline is None:
-            self.baseline = Baseline(listed.from_ns, listed.to_ns or now_ns)
+            self.baseline = truth
             for name, ledger in self.ledgers.items():
                 ledger.start(self.baseline, reports.get(name), now_ns)
         for name, report in reports.items():
             if name not in self.ledgers:
                 self._make_ledger(name, report if is_first else None, now_ns)
         for name, ledger in self.ledgers.items():
-            ledger.hear(reports.get(name), asked_ns, now_ns)
+            ledger.hear(reports.get(name), truth, asked_ns, now_ns)
 
     def hear_change(
         self, fills: Iterable[Fill], reports: Iterable[PositionReport], now_ns: int

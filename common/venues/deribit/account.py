@@ -24,6 +24,7 @@ from common.venues.accounts import (
     AccountRefused,
     BalanceList,
     BalanceReport,
+    FillsTold,
     PositionList,
     PositionReport,
     PositionsChanged,
@@ -115,6 +116,15 @@ class _Ask(msgspec.Struct, frozen=True):
     method: str
 
 
+class _AskTrades(_Ask, frozen=True):
+    """A page of own trades, oldest first. told: what to answer when the last one has come."""
+
+    which: dict[str, str]
+    from_ms: int
+    to_ms: int
+    told: FillsTold
+
+
 class AccountFeed:
     """The account's half of Deribit's protocol on one link.
 
@@ -151,11 +161,20 @@ class AccountFeed:
 
     def ask_fills(self, instrument: str, from_ns: int, to_ns: int) -> bytes:
         which = {"instrument_name": instrument.removeprefix(f"{VENUE_NAME}.")}
-        return self._ask_trades("by_instrument", which, from_ns, to_ns)
+        told = FillsTold(instrument=instrument)
+        return self._ask_trades(_trades("by_instrument", which, from_ns, to_ns, told))
 
     def ask_all_fills(self, currencies: Iterable[str], from_ns: int, to_ns: int) -> list[bytes]:
         return [
-            self._ask_trades("by_currency", {"currency": currency}, from_ns, to_ns)
+            self._ask_trades(
+                _trades(
+                    "by_currency",
+                    {"currency": currency},
+                    from_ns,
+                    to_ns,
+                    FillsTold(currency=currency),
+                )
+            )
             for currency in currencies
         ]
 
@@ -177,10 +196,22 @@ class AccountFeed:
     def _ask(self, method: str, params: dict[str, Any]) -> bytes:
         return self._session.request(method, params, _Ask(method))
 
-    def _ask_trades(self, by: str, which: dict[str, Any], from_ns: int, to_ns: int) -> bytes:
-        times = {"start_timestamp": from_ns // NS_PER_MS, "end_timestamp": to_ns // NS_PER_MS}
-        params = which | times | {"count": MOST_TRADES, "sorting": "asc"}
-        return self._ask(f"private/get_user_trades_{by}_and_time", params)
+    def _ask_trades(self, ask: _AskTrades) -> bytes:
+        times = {"start_timestamp": ask.from_ms, "end_timestamp": ask.to_ms}
+        params = ask.which | times | {"count": MOST_TRADES, "sorting": "asc"}
+        return self._session.request(ask.method, params, ask)
+
+    def _on_trades(self, ask: _AskTrades, result: msgspec.Raw) -> list[AccountEvent]:
+        """A page; the next one begins at the last time of this one, so that some come twice."""
+        trades, is_all = decode_trades(result)
+        change = PositionsChanged([self._fill(each) for each in trades], [])
+        if is_all or not trades:
+            return [change, ask.told]
+        # Times are in ms: more than a page within one of them cannot be told apart.
+        from_ms = max(trades[-1].filled_ns // NS_PER_MS, ask.from_ms)
+        step = 1 if from_ms == ask.from_ms else 0
+        following = msgspec.structs.replace(ask, from_ms=from_ms + step)
+        return [change, FrameToSend(self._ask_trades(following))]
 
     def _on_notification(self, event: Notification) -> list[AccountEvent]:
         if event.channel.startswith("user.changes."):
@@ -209,10 +240,10 @@ class AccountFeed:
         if method == "private/get_positions":
             reports = [_position_report(each) for each in _read(_positions, answer.result)]
             return [PositionList(reports, answer.us_in * NS_PER_US, answer.us_out * NS_PER_US)]
-        if method == "private/get_account_summaries":
-            summaries = _read(_summaries, answer.result).summaries
-            return [BalanceList([_balance_report(each) for each in summaries])]
-        return [PositionsChanged(self._fills(answer.result), [])]
+        if isinstance(answer.context, _AskTrades):
+            return self._on_trades(answer.context, answer.result)
+        summaries = _read(_summaries, answer.result).summaries
+        return [BalanceList([_balance_report(each) for each in summaries])]
 
     def _on_subscribed(self, accepted: list[str]) -> list[AccountEvent]:
         missing = [channel for channel in CHANNELS if channel not in accepted]
@@ -246,6 +277,13 @@ class AccountFeed:
             filled_ns=fill.filled_ns,
             combo=f"{VENUE_NAME}.{fill.combo}" if fill.combo else "",
         )
+
+
+def _trades(
+    by: str, which: dict[str, str], from_ns: int, to_ns: int, told: FillsTold
+) -> _AskTrades:
+    method = f"private/get_user_trades_{by}_and_time"
+    return _AskTrades(method, which, from_ns // NS_PER_MS, to_ns // NS_PER_MS, told)
 
 
 def _read(decode: Callable[[msgspec.Raw], Decoded], raw: msgspec.Raw) -> Decoded:

@@ -59,6 +59,7 @@ class ScriptedFeed:
         self.script: dict[bytes, list] = {}
         self.next_wake_ns: int | None = None
         self.silent = False
+        self.asked_from_ns = 0
 
     def on_up(self, now_ns: int) -> list[bytes]:
         return [b"login"]
@@ -79,6 +80,7 @@ class ScriptedFeed:
         return f"ask fills of {instrument}".encode()
 
     def ask_all_fills(self, currencies, from_ns: int, to_ns: int) -> list[bytes]:
+        self.asked_from_ns = from_ns
         return [f"ask fills in {currency}".encode() for currency in currencies]
 
     def parse(self, payload: bytes, now_ns: int) -> list:

@@ -200,7 +200,7 @@ def test_fills_that_were_missed_explain_a_difference():
 
 def test_what_nothing_explains_is_taken_over_from_the_venue():
     scene = differing().wait(2)
-    scene.tell(a.PositionsChanged([], []))
+    scene.tell(a.PositionsChanged([], []), a.FillsTold(PERP))
     scene.tell(a.PositionList([report(70, 90)], scene.now, scene.now))
     (position,) = scene.published(m.PositionUpdated)
     assert (position.quantity, position.average_price) == (D(70), D(90))
@@ -212,7 +212,7 @@ def test_a_position_that_vanished_counts_as_closed_at_the_mark():
     scene = Scene().started(report(200, 100)).bus(ticker(mark=125.0)).wait(0.2)
     scene.tell(a.PositionList([], scene.now, scene.now)).wait(2)
     assert scene.published(m.PositionDifference)
-    scene.tell(a.PositionList([], scene.now, scene.now))
+    scene.tell(a.FillsTold(PERP)).tell(a.PositionList([], scene.now, scene.now))
     assert scene.position().quantity == 0
     assert scene.position().realized_pnl == D("0.4")
 
@@ -223,6 +223,7 @@ def test_an_older_answer_repairs_nothing():
     assert scene.sent() == [b"ask state"]
     scene.tell(a.PositionsChanged([], [report(70, 100)])).wait(2)
     assert scene.published(m.PositionDifference)
+    scene.tell(a.FillsTold(PERP))
     scene.tell(a.PositionList([report(70, 100)], scene.now, scene.now))
     assert scene.position().quantity == 0
     scene.tell(a.PositionList([report(70, 100)], scene.now, scene.now))
@@ -397,6 +398,48 @@ def test_a_lost_link_unconfirms_everything_and_comes_back_by_itself():
     assert [each.confirmed for each in scene.published(m.PositionUpdated)] == [True]
     assert scene.sent() == [b"ask fills in BTC"]
     assert scene.state() == READY
+
+
+def reconnected(scene: Scene, *reports: a.PositionReport) -> Scene:
+    scene.give(c.LinkDown("account", "cut")).wait(60)
+    scene.give(c.LinkUp("account")).tell(a.AccountOpened())
+    return scene.tell(a.PositionList(list(reports), scene.now, scene.now))
+
+
+def test_a_fill_that_the_venue_tells_after_its_list_replaced_ours_counts_once():
+    """The link went down with a difference and its answer, and came back with a younger list."""
+    scene = Scene().started()
+    scene.tell(a.PositionsChanged([], [report(180, 100)])).wait(1)
+    scene.give(c.LinkDown("account", "cut")).wait(5)
+    assert scene.published(m.PositionDifference) == []
+    scene.give(c.LinkUp("account")).tell(a.AccountOpened())
+    scene.tell(a.PositionList([report(180, 100)], scene.now, scene.now))
+    assert scene.position().quantity == 0 and not scene.position().confirmed
+    scene.tell(a.PositionsChanged([fill(1, 180, 100)], []), a.FillsTold(currency="BTC"))
+    assert scene.position().quantity == 180 and scene.position().confirmed
+
+
+def test_fills_of_a_gap_are_asked_for_until_they_have_come():
+    scene = Scene().started()
+    lost_ns = scene.now
+    reconnected(scene)
+    assert scene.sent() == [b"ask fills in BTC"]
+    reconnected(scene)  # before the answer
+    assert scene.sent() == [b"ask fills in BTC"]
+    assert scene.feed.asked_from_ns == lost_ns - 10 * S
+    scene.tell(a.PositionList([], scene.now, scene.now))
+    assert scene.sent() == []
+    scene.wait(10).tell(a.PositionList([], scene.now, scene.now))
+    assert scene.sent() == [b"ask fills in BTC"]
+    scene.tell(a.FillsTold(currency="BTC")).wait(10)
+    scene.tell(a.PositionList([], scene.now, scene.now))
+    assert scene.sent() == []
+    scene.tell(a.BalanceList([balance("ETH")]))  # of which nothing was known before
+    assert scene.sent() == [b"ask fills in ETH"]
+    scene.tell(a.FillsTold(currency="ETH"))
+    lost_ns = scene.now
+    reconnected(scene)
+    assert scene.feed.asked_from_ns == lost_ns - 10 * S
 
 
 def test_delays_between_attempts_grow():

@@ -58,7 +58,7 @@ def test_any_arrival_ends_at_the_truth(data, name, rows):
             ledger.add([fills[n]], 0)
         else:
             ledger.change([fills[n]], states[n + 1] if n >= covered - 1 else None, 0)
-    ledger.hear(states[-1], 1, 1)
+    ledger.hear(states[-1], Baseline(T0 + 99 * S, T0 + 99 * S), 1, 1)
 
     assert ledger.is_confirmed and ledger.quantity == truth.quantity
     assert ledger.differs_since_ns is None
@@ -77,7 +77,8 @@ def test_an_engine_ahead_of_the_venue_at_that_very_time_is_a_difference_and_repa
     ledger.change([younger], report(2, 100, LINEAR), 0)
     assert (ledger.quantity, ledger.next_step(3 * S)) == (1, Step.ASK)
     ledger.ask(3 * S)
-    ledger.hear(report(2, 100, LINEAR), 3 * S, 3 * S)
+    ledger.answer()
+    ledger.hear(report(2, 100, LINEAR), Baseline(T0 + 3 * S, T0 + 3 * S), 3 * S, 3 * S)
     assert ledger.next_step(3 * S) is Step.REPAIR
     ledger.repair(None)
     assert ledger.is_confirmed and ledger.quantity == 2
@@ -109,23 +110,76 @@ def test_a_repair_keeps_what_was_realised_and_books_the_close_at_the_mark():
     ledger.define(INSTRUMENTS[LINEAR], 0)
     ledger.start(Baseline(T0, T0), report(3, 100, LINEAR), 0)
     ledger.add([fill(1, -1, 110, LINEAR)], 0)
-    ledger.hear(report(1, 100, LINEAR), 0, 5 * S)
+    later = Baseline(T0 + 8 * S, T0 + 8 * S)
+    ledger.hear(report(1, 100, LINEAR), Baseline(T0 + 5 * S, T0 + 5 * S), 0, 5 * S)
     assert ledger.next_step(6 * S) is Step.NOTHING
     assert ledger.next_step(8 * S) is Step.ASK
     ledger.ask(8 * S)
+    ledger.hear(report(1, 100, LINEAR), later, 8 * S, 9 * S)
     assert ledger.next_step(11 * S) is Step.NOTHING
-    ledger.hear(report(1, 100, LINEAR), 8 * S, 9 * S)
+    ledger.answer()
     assert ledger.next_step(11 * S) is Step.REPAIR
     ledger.repair(D(120))
     assert (ledger.quantity, ledger.realized_pnl) == (1, 30)
     assert ledger.is_confirmed and ledger.next_step(99 * S) is Step.NOTHING
+    ledger.add([fill(2, -1, 125, LINEAR, at=4, fee="0.5")], 12 * S)  # what the repair was about
+    assert (ledger.quantity, ledger.realized_pnl) == (1, 30)
+    assert ledger.position.fees == {"BTC": D("0.5")}
+    ledger.add([fill(3, -1, 100, LINEAR, at=9)], 12 * S)
+    assert ledger.quantity == 0
+
+
+def test_what_was_asked_and_not_answered_proves_nothing_and_is_asked_again():
+    ledger = Ledger(LINEAR)
+    ledger.define(INSTRUMENTS[LINEAR], 0)
+    ledger.start(Baseline(T0, T0), None, 0)
+    listed, heard = Baseline(T0 + S, T0 + S), report(2, 100, LINEAR)
+    ledger.hear(heard, listed, 0, 0)
+    ledger.ask(3 * S)
+    ledger.hear(heard, listed, 3 * S, 4 * S)
+    assert ledger.next_step(5 * S) is Step.NOTHING
+    assert ledger.next_step(13 * S) is Step.ASK
+    ledger.lose_link()
+    ledger.answer()
+    ledger.hear(heard, listed, 14 * S, 14 * S)
+    assert ledger.next_step(15 * S) is Step.NOTHING
+    assert ledger.next_step(16 * S) is Step.ASK
+
+
+def test_only_a_list_from_after_the_last_fill_repairs():
+    """Of a list whose answer a fill overtook, and of a change, it is not known what they have."""
+    ledger = Ledger(LINEAR)
+    ledger.define(INSTRUMENTS[LINEAR], 0)
+    ledger.start(Baseline(T0, T0), None, 0)
+    ledger.hear(report(2, 100, LINEAR), Baseline(T0 + S, T0 + S), 0, 0)
+    ledger.ask(3 * S)
+    ledger.answer()
+    ledger.hear(report(2, 100, LINEAR), Baseline(T0 + 3 * S, T0 + 3 * S), 3 * S, 4 * S)
+    ledger.add([fill(1, 1, 100, LINEAR, at=4)], 4 * S)
+    assert ledger.next_step(9 * S) is Step.NOTHING
+    ledger.change([], report(3, 100, LINEAR), 9 * S)
+    assert ledger.next_step(9 * S) is Step.NOTHING
+    ledger.hear(report(3, 100, LINEAR), Baseline(T0 + 9 * S, T0 + 9 * S), 9 * S, 9 * S)
+    assert ledger.next_step(9 * S) is Step.REPAIR
+
+
+def test_fills_too_old_to_be_remembered_are_not_counted_again(monkeypatch):
+    monkeypatch.setattr("services.position_server.ledger.MOST_SEEN", 3)
+    ledger = Ledger(LINEAR)
+    ledger.define(INSTRUMENTS[LINEAR], 0)
+    ledger.start(Baseline(T0, T0), None, 0)
+    fills = [fill(n, 1, 100, LINEAR, at=n) for n in range(1, 8)]
+    ledger.add(fills, 0)
+    assert ledger.counts_from_ns == fills[3].filled_ns
+    assert not ledger.add(fills, 0)
+    assert ledger.quantity == 7
 
 
 def test_without_a_mark_a_repair_realises_nothing():
     ledger = Ledger(LINEAR)
     ledger.define(INSTRUMENTS[LINEAR], 0)
     ledger.start(Baseline(T0, T0), report(3, 100, LINEAR), 0)
-    ledger.hear(None, 0, 0)
+    ledger.hear(None, Baseline(T0, T0), 0, 0)
     ledger.repair(None)
     assert (ledger.quantity, ledger.realized_pnl) == (0, 0)
 

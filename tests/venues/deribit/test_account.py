@@ -179,10 +179,28 @@ def test_missed_fills_are_asked_for_by_instrument_or_currency():
     params = json.loads(frame)["params"]
     assert params["instrument_name"] == "ETH-PERPETUAL"
     assert (params["start_timestamp"], params["end_timestamp"]) == (5, 9)
-    (change,) = answer(feed, frame, result={"trades": [TRADE], "has_more": False})
+    change, told = answer(feed, frame, result={"trades": [TRADE], "has_more": False})
     assert len(change.fills) == 1 and change.reports == []
+    assert told == a.FillsTold(instrument="deribit.ETH-PERPETUAL")
     frames = feed.ask_all_fills(["BTC", "ETH"], 0, 1)
     assert [json.loads(each)["params"]["currency"] for each in frames] == ["BTC", "ETH"]
+
+
+def test_more_fills_than_an_answer_holds_are_asked_for_page_by_page():
+    """From the last time of a page on, so that others of that time are not left out."""
+    feed = make_feed()
+    (frame,) = feed.ask_all_fills(["ETH"], 0, 9_000_000_000)
+    pages = [[1, 3, 5], [5, 5, 5], [6, 7], []]
+    starts = []
+    for number, times in enumerate(pages):
+        starts.append(json.loads(frame)["params"]["start_timestamp"])
+        trades = [TRADE | {"timestamp": time} for time in times]
+        change, then = answer(feed, frame, result={"trades": trades, "has_more": number < 3})
+        assert len(change.fills) == len(times)
+        if number < 3:
+            frame = then.frame
+    assert starts == [0, 5, 6, 7]
+    assert then == a.FillsTold(currency="ETH")
 
 
 def test_an_answer_with_an_error_names_the_call():
