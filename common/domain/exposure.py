@@ -29,6 +29,11 @@ class Holding(msgspec.Struct, frozen=True):
         """The largest position, either way, that could come of it."""
         return max(abs(self.position + self.buying), abs(self.position - self.selling))
 
+    def reach(self, side: Side) -> Decimal:
+        """How far in the direction of that side all its orders could take the position."""
+        working = self.buying if side is Side.BUY else self.selling
+        return self.position * side.sign + working
+
     @property
     def value(self) -> Decimal | None:
         """Of the worst position, in USD or the quote currency; None without a price."""

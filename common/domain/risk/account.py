@@ -137,26 +137,28 @@ def check_exposure(case: Case) -> Refusal | None:
     if not changes:
         text = f"the legs of {case.instrument.name} are not known, and exposure is limited"
         return Refusal(R.NO_MARKET_DATA, "instrument", text)
-    rising = [change for change in changes if change.after.worst > change.holding.worst]
-    if not rising:
-        return None  # whatever the limits, it brings nothing new
-    for change in rising:
+    for change in changes:
         refusal = _check_position(case, change)
         if refusal is not None:
             return refusal
+    if all(change.after.worst <= change.holding.worst for change in changes):
+        return None  # whatever the limits, it adds nothing to the value
     return _check_value(case, [change.after for change in changes])
 
 
 def _check_position(case: Case, change: Change) -> Refusal | None:
+    """By its own side: that the other one could go further still is no excuse."""
     limits, instrument = case.limits.max_position, change.holding.instrument
     key, limit = limit_of(limits, instrument)
+    reach = change.after.reach(change.side)
+    if reach <= 0:
+        return None  # it can only close
     if limit is None and limits and case.instrument.is_combo:
         text = f"positions are limited, and max_position says nothing of the leg {instrument.name}"
         return Refusal(R.NO_LIMIT, "instrument", text)
-    worst = change.after.worst
-    if limit is None or worst <= limit:
+    if limit is None or reach <= limit:
         return None
-    text = f"a position of {worst} could come of it, the limit is {limit} for {key}"
+    text = f"a position of {reach} could come of it, the limit is {limit} for {key}"
     return Refusal(R.EXPOSURE, "quantity", text)
 
 
