@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from common.core import Data, HttpCall
 from common.messages import (
+    Exact,
     IndexPrice,
     InstrumentDefinition,
     InstrumentStatus,
@@ -195,6 +196,14 @@ class PublicReference(Protocol):
     def instruments_call(self, call_id: str) -> HttpCall: ...
     def parse_instruments(self, body: bytes) -> tuple[list[InstrumentDefinition], list[str]]:
         """Definitions, and a sentence for each entry that could not be used."""
+        ...
+
+    def legs_call(self, call_id: str) -> HttpCall:
+        """For the legs of all combos; asked when the definitions have combos without legs."""
+        ...
+
+    def parse_legs(self, body: bytes) -> dict[str, list[tuple[str, Exact]]]:
+        """By instrument, as InstrumentDefinition.legs."""
         ...
 
     def book_call(self, call_id: str, instrument: str) -> HttpCall: ...

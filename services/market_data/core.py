@@ -63,6 +63,7 @@ TICK_NS = NS_PER_S // 4
 GATHER_NS = 5_000_000  # readers that join together share one call to the venue
 CROSSED_NS = NS_PER_S // 2  # how long a crossed book may right itself
 INSTRUMENTS_CALL = "instruments"
+LEGS_CALL = "legs"
 BOOK_CALL = "book:"
 RAW_MAX = 1_000_000  # bytes; the bus takes messages of up to 1 MiB
 CONTROL = (Stream(StreamKind.STATE, ""), Stream(StreamKind.PLATFORM, ""))
@@ -95,6 +96,7 @@ class MarketData:
         self._checks = QuietChecks(int(config.check_every_s * NS_PER_S))
         self._instruments = Instruments(venue)
         self._refresh = Refresh(Backoff(chance))
+        self._legs_refresh = Refresh(Backoff(chance))
         self._latest = Latest(venue, self._books, self._instruments)
         self._readers = Readers(
             venue, config, self._links, self._books, self._instruments, self._latest
@@ -185,6 +187,8 @@ class MarketData:
         self._check_quiet(now_ns)
         if self._refresh.is_due(now_ns):
             self._out.append(self._reference.instruments_call(INSTRUMENTS_CALL))
+        if self._instruments.lacks_legs and self._legs_refresh.is_due(now_ns):
+            self._out.append(self._reference.legs_call(LEGS_CALL))
         self._out += self._status.flush()
 
     def _update_state(self) -> None:
@@ -393,6 +397,9 @@ class MarketData:
         try:
             if event.call_id == INSTRUMENTS_CALL:
                 self._on_list(event.body, now_ns)
+            elif event.call_id == LEGS_CALL:
+                self._out += self._readers.take_legs(self._reference.parse_legs(event.body))
+                self._legs_refresh.on_answer(now_ns)
             elif event.call_id.startswith(BOOK_CALL):
                 self._on_checked(event, now_ns)
         except VenueProtocolError as error:
@@ -407,6 +414,8 @@ class MarketData:
         self._warn(now_ns, "a REST call failed", call=call_id, problem=problem)
         if call_id == INSTRUMENTS_CALL:
             self._refresh.on_failure(now_ns)
+        elif call_id == LEGS_CALL:
+            self._legs_refresh.on_failure(now_ns)
         else:
             instrument = call_id.removeprefix(BOOK_CALL)
             self._checks.on_failure(instrument, self._books.get(instrument), now_ns)
@@ -427,4 +436,5 @@ class MarketData:
             raise VenueProtocolError(self._venue, "an empty list of instruments")
         self._refresh.on_answer(now_ns)
         self._out += self._readers.take_list(definitions, now_ns)
+        self._legs_refresh.hurry()
         self._gather(now_ns)

@@ -6,6 +6,7 @@ import msgspec
 
 from common import messages as m
 from common.domain.backoff import Backoff
+from common.domain.instrument import COMBOS
 
 NS_PER_S = 1_000_000_000
 HOURLY_NS = 3600 * NS_PER_S
@@ -19,6 +20,7 @@ class Instruments:
     def __init__(self, venue: str) -> None:
         self._venue = venue
         self._definitions: dict[str, m.InstrumentDefinition] = {}
+        self._legs: dict[str, list[tuple[str, m.Exact]]] = {}  # of combos, told apart from them
         self.loaded = False
 
     def __contains__(self, instrument: str) -> bool:
@@ -35,7 +37,7 @@ class Instruments:
         Returns:
             What is new or differs, and the names that are gone.
         """
-        new = {definition.instrument: definition for definition in definitions}
+        new = {definition.instrument: self._whole(definition) for definition in definitions}
         changed = [
             definition
             for name, definition in new.items()
@@ -45,6 +47,21 @@ class Instruments:
         self._definitions = new
         self.loaded = True
         return changed, gone
+
+    def take_legs(self, legs: dict[str, list[tuple[str, m.Exact]]]) -> list[m.InstrumentDefinition]:
+        """The legs of combos; returns the definitions that change by them."""
+        self._legs |= legs
+        changed, _ = self.replace(list(self._definitions.values()))
+        return changed
+
+    @property
+    def lacks_legs(self) -> bool:
+        """A combo is listed whose legs are not known."""
+        return any(each.kind in COMBOS and not each.legs for each in self._definitions.values())
+
+    def _whole(self, definition: m.InstrumentDefinition) -> m.InstrumentDefinition:
+        legs = self._legs.get(definition.instrument)
+        return msgspec.structs.replace(definition, legs=legs) if legs else definition
 
     def set_status(self, instrument: str, status: m.InstrumentStatus) -> bool:
         """True if that is news. An expired instrument stays until the next list."""
@@ -82,6 +99,10 @@ class Refresh:
     def hasten(self, now_ns: int) -> None:
         """There is news; it may come in numbers, as at the daily settlement."""
         self._due_ns = min(self._due_ns, now_ns + SOON_NS)
+
+    def hurry(self) -> None:
+        """Ask as soon as possible."""
+        self._due_ns = 0
 
     def on_answer(self, now_ns: int) -> None:
         self._asked = False

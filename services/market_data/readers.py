@@ -93,6 +93,15 @@ class Readers:
                 commands += self._read(stream, f"{ALWAYS_ON} {name}", now_ns)
         return commands + self._start_known(now_ns)
 
+    def take_legs(self, legs: dict[str, list[tuple[str, m.Exact]]]) -> list[CoreCommand]:
+        """The legs of combos: tell the definitions that have them now."""
+        changed = self._instruments.take_legs(legs)
+        commands: list[CoreCommand] = [Publish(f"instrument.{d.instrument}", d) for d in changed]
+        if changed:
+            topic = f"instruments.{self._venue}"
+            commands += [Publish(topic, part) for part in self._instruments.parts()]
+        return commands
+
     def take_status(
         self, instrument: str, status: m.InstrumentStatus, venue_time_ns: int, received_ns: int
     ) -> list[CoreCommand]:

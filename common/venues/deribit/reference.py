@@ -75,6 +75,22 @@ class _Instrument(msgspec.Struct):
     max_leverage: float = 0.0
 
 
+class _Leg(msgspec.Struct):
+    """amount: how many for one combo; negative is sold when the combo is bought."""
+
+    instrument_name: str
+    amount: Decimal
+
+
+class _Combo(msgspec.Struct):
+    """https://docs.deribit.com/api-reference/combo-books/public-get_combos, read in August 2026:
+    {"id": "BTC-FS-25DEC26_PERP", "state": "active", "legs": [{"instrument_name": "BTC-25DEC26",
+    "amount": 1}, {"instrument_name": "BTC-PERPETUAL", "amount": -1}], ...}"""
+
+    id: str
+    legs: list[_Leg]
+
+
 class _OrderBook(msgspec.Struct):
     instrument_name: str
     timestamp: int
@@ -86,6 +102,7 @@ class _OrderBook(msgspec.Struct):
 _replies = msgspec.json.Decoder(_Reply)
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
 _instruments = msgspec.json.Decoder(_Instrument)
+_combos = msgspec.json.Decoder(list[_Combo])
 _order_books = msgspec.json.Decoder(_OrderBook)
 
 
@@ -121,6 +138,26 @@ class Reference:
             except VenueProtocolError as error:
                 problems.append(str(error))
         return definitions, problems
+
+    def legs_call(self, call_id: str) -> HttpCall:
+        return HttpCall(call_id, "GET", f"{self._url}/public/get_combos?currency=any")
+
+    def parse_legs(self, body: bytes) -> dict[str, list[tuple[str, Exact]]]:
+        """Of each combo its legs, and how many of them are in one.
+
+        Raises:
+            VenueProtocolError: there is no list in the reply, or a number in it of no use.
+        """
+        try:
+            return {
+                f"{VENUE_NAME}.{combo.id}": [
+                    (f"{VENUE_NAME}.{leg.instrument_name}", _exact(leg.amount))
+                    for leg in combo.legs
+                ]
+                for combo in _decoded(_combos, body)
+            }
+        except ValueError as error:
+            raise VenueProtocolError(VENUE_NAME, f"combos: {error}", body) from None
 
     def book_call(self, call_id: str, instrument: str, depth: int = 20) -> HttpCall:
         query = f"instrument_name={_symbol(instrument)}&depth={depth}"

@@ -95,6 +95,7 @@ class FakeReference:
     def __init__(self) -> None:
         self.lists: dict[bytes, list[m.InstrumentDefinition]] = {}
         self.books: dict[bytes, RestBook] = {}
+        self.legs: dict[bytes, dict[str, list[tuple[str, m.Exact]]]] = {}
 
     def instruments_call(self, call_id: str) -> HttpCall:
         return HttpCall(call_id, "GET", "http://x/instruments")
@@ -103,6 +104,12 @@ class FakeReference:
         if body not in self.lists:
             raise VenueProtocolError("x", "no list", body)
         return self.lists[body], []
+
+    def legs_call(self, call_id: str) -> HttpCall:
+        return HttpCall(call_id, "GET", "http://x/legs")
+
+    def parse_legs(self, body: bytes) -> dict[str, list[tuple[str, m.Exact]]]:
+        return self.legs[body]
 
     def book_call(self, call_id: str, instrument: str) -> HttpCall:
         return HttpCall(call_id, "GET", f"http://x/book/{instrument}")

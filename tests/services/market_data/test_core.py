@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from common import messages as m
 from common.core import (
     Alert,
@@ -37,6 +39,7 @@ from tests.services.market_data.kit import (
     Rig,
     S,
     book,
+    definition,
     published,
     running,
     sent,
@@ -169,3 +172,34 @@ def test_row_34_maintenance_makes_everything_stale_and_its_end_fetches_it_anew()
     opened = rig.frame(VenueState(True, "maintenance is over"))
     assert states(opened) == ["ready"]
     assert sent(rig.later(5 * MS)) == ["unsub book:x.A"]
+
+
+def load_combo(rig: Rig) -> list[object]:
+    """A list with the instruments and a combo, of which it does not name the legs."""
+    combo = msgspec.structs.replace(definition("x.AB"), kind=m.InstrumentKind.FUTURE_COMBO)
+    rig.reference.lists[b"list"] = [*map(definition, rig.names), combo]
+    return rig.feed(HttpReply("instruments", 200, b"list", rig.now))
+
+
+def test_the_legs_of_a_combo_are_asked_for_and_told():
+    rig = running()
+    load_combo(rig)
+    call = HttpCall("legs", "GET", "http://x/legs")
+    assert call in rig.later(250 * MS)
+    assert call not in rig.later(S)
+    legs = [("x.A", m.Exact("1")), ("x.B", m.Exact("-1"))]
+    rig.reference.legs[b"legs"] = {"x.AB": legs}
+    told = dict(published(rig.feed(HttpReply("legs", 200, b"legs", rig.now))))
+    assert told["instrument.x.AB"].legs == legs
+    assert "instruments.x" in told
+    assert published(load_combo(rig)) == []  # known by now
+    assert call not in rig.later(S)
+
+
+def test_a_call_for_legs_that_fails_is_made_again():
+    rig = running(data_timeout_s=1e6)
+    load_combo(rig)
+    rig.later(250 * MS)
+    rig.feed(HttpFailed("legs", "timeout"))
+    again = [c for c in rig.later(60 * S) if isinstance(c, HttpCall)]
+    assert "legs" in [call.call_id for call in again]

@@ -348,3 +348,19 @@ def test_no_bytes_raise_anything_else(reply):
 def test_no_entry_raises_anything_else(changes):
     definitions, problems = REFERENCE.parse_instruments(body([OPTION | changes]))
     assert len(definitions) + len(problems) <= 1
+
+
+def test_legs_of_combos_are_named_with_their_signs():
+    call = REFERENCE.legs_call("l")
+    assert call.url == "http://x/api/v2/public/get_combos?currency=any"
+    legs = [
+        {"instrument_name": "BTC-25DEC26", "amount": 1},
+        {"instrument_name": "BTC-PERPETUAL", "amount": -1},
+    ]
+    told = [{"id": "BTC-FS-25DEC26_PERP", "state": "active", "legs": legs}]
+    assert REFERENCE.parse_legs(body(told)) == {
+        "deribit.BTC-FS-25DEC26_PERP": [("deribit.BTC-25DEC26", 1), ("deribit.BTC-PERPETUAL", -1)]
+    }
+    for bad in ([{"id": "x"}], [{"id": "x", "legs": [{"instrument_name": "y", "amount": "1e99"}]}]):
+        with pytest.raises(VenueProtocolError):
+            REFERENCE.parse_legs(body(bad))
