@@ -27,6 +27,7 @@ from common import codec
 from common import messages as m
 from common.errors import BadMessage, CrossdeskError
 from common.rundir import RunDir
+from common.transport.clock import Clock
 
 SILENT_S = 1.5
 CONNECT_S = 1.0
@@ -91,6 +92,9 @@ class Client:
         self.sender = sender
         self.timeout_s = timeout_s
         self.bad_frames = 0
+        self._clock = Clock()
+        if self.run_dir.clock.exists():
+            self._clock.follow(self.run_dir.clock)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._subscriber = self._socket(zmq.SUB)
         self._subscriber.setsockopt(zmq.SNDHWM, 0)  # else subscriptions above 1,000 are lost
@@ -323,7 +327,7 @@ class Client:
         dealer = self._dealer(target)
         if not dealer.poll(int(CONNECT_S * 1000), zmq.POLLOUT):
             raise NotRunning(f"{target}: nobody answers at {self.run_dir.endpoint(target)}")
-        frames = codec.encode_command(request_id, self.sender, time.time_ns(), command)
+        frames = codec.encode_command(request_id, self.sender, self._clock.now_ns(), command)
         dealer.send_multipart(frames)
         deadline = time.monotonic() + self.timeout_s
         while (left := deadline - time.monotonic()) > 0:
@@ -348,7 +352,8 @@ class Client:
             socket.connect(self.run_dir.endpoint(f"inventory.{venue}.{account}"))
             if not socket.poll(int(CONNECT_S * 1000), zmq.POLLOUT):
                 raise NotRunning(f"inventory.{venue}.{account}: nobody listens")
-            holding = m.InventoryDelta(source, underlying, exact_text(quantity), time.time_ns())
+            now_ns = self._clock.now_ns()
+            holding = m.InventoryDelta(source, underlying, exact_text(quantity), now_ns)
             socket.send(codec.encode_inventory(holding))
         finally:
             socket.close()

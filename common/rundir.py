@@ -2,6 +2,7 @@
 
 ipc/    sockets, mode 0700          logs/   JSON lines, one file per process
 state/  journals and locks          latch/  the kill switch
+clock   what all clocks of the desk count from
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class RunDir:
         self.logs = self.path / "logs"
         self.state = self.path / "state"
         self.latch = self.path / "latch"
+        self.clock = self.path / "clock"
         self.sockets = self._socket_directory()
 
     def _socket_directory(self) -> Path:

@@ -27,7 +27,7 @@ from common import messages as m
 from common.errors import LocalError
 from common.rundir import RunDir
 from common.transport.alerts import Alerts
-from common.transport.clock import now_ns
+from common.transport.clock import now_ns, wall_ahead_ns
 from common.transport.http import HttpClient
 from common.transport.inventory import Inventory
 from common.transport.journal import Journal, Log
@@ -40,6 +40,7 @@ from common.transport.ws_link import WsLink
 BEAT_S = 0.5
 FLUSH_S = 0.05
 DISK_S = 2.0  # for the journal, at the end
+WALL_AHEAD_S = 0.5
 LAST_CANCELS_S = 1.0  # between a disk that cannot be trusted and the end
 EXIT_DISK = 74
 SETTLE_LOOK_S = 0.01
@@ -109,6 +110,7 @@ class Shell:
         self._wakes: list[int] = []
         self._wake_timer: asyncio.TimerHandle | None = None
         self._beat_number = 0
+        self._wall_ahead_s = 0.0  # as it was last told
         self._state = c.SetState("starting")
         self._counters: defaultdict[str, float] = defaultdict(float)
         self._starters: list[Callable[[], Awaitable[None]]] = []
@@ -454,7 +456,15 @@ class Shell:
             build=self._build,
         )
         self._publisher.publish(c.Publish(f"health.{self.process}", beat))
+        self._look_at_wall_clock()
         self.loop.call_later(BEAT_S, self._beat)
+
+    def _look_at_wall_clock(self) -> None:
+        ahead_s = wall_ahead_ns() / 1e9
+        if abs(ahead_s - self._wall_ahead_s) > WALL_AHEAD_S:
+            self._wall_ahead_s = ahead_s
+            text = "the wall clock was set: the desk counts on from its own, until it starts anew"
+            self._alert(c.Alert("WARNING", text, {"ahead_s": f"{ahead_s:.1f}"}))
 
     # --- telling ------------------------------------------------------------------------------
 

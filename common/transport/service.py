@@ -19,6 +19,7 @@ from common import logs
 from common.config import DeskConfig
 from common.errors import AlreadyRunning, ConfigError
 from common.rundir import RunDir
+from common.transport import clock
 from common.transport.loop import Shell
 
 EXIT_CONFIG = 78
@@ -95,6 +96,7 @@ def _prepare(arguments: Arguments, service: str) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _end_with_parent()
     arguments.run_dir.create()
+    clock.follow(arguments.run_dir.clock)
     logs.hide(_known_secrets(arguments.config))
     try:
         logs.set_up(arguments.process(service), arguments.log_level, arguments.run_dir.logs)

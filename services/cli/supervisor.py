@@ -73,6 +73,7 @@ class Supervisor:
         """
         self.config_path.write_text(configuration)
         self.socket.unlink(missing_ok=True)
+        self.run_dir.clock.unlink(missing_ok=True)  # a desk that starts reads the wall clock anew
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.config_path)]
         done = subprocess.run(
             command, cwd=CHECKOUT, capture_output=True, text=True, timeout=30, umask=0o077
