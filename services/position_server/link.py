@@ -18,7 +18,7 @@ from common.venues.accounts import (
 from common.venues.streams import FrameToSend
 
 LINK = "account"
-POLL_NS = 10_000_000_000
+POLL_NS = 7_000_000_000  # and SETTLE_NS: a lost report is made good within 10 s
 LOGIN_NS = 10_000_000_000
 ANSWER_NS = 10_000_000_000
 

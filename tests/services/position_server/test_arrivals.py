@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from decimal import Decimal
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -238,6 +239,11 @@ class Arrivals(RuleBasedStateMachine):
     def _differs(self, name: str) -> bool:
         ours = self.scene.core.holdings.ledger(name, self.scene.now)
         return ours.quantity != self.venue.quantity(name)
+
+
+class TestManyArrivals(Arrivals.TestCase):
+    pytestmark = pytest.mark.long
+    settings = settings(max_examples=4_000, stateful_step_count=60, deadline=None)
 
 
 TestArrivals = Arrivals.TestCase

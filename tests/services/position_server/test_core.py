@@ -230,6 +230,63 @@ def test_an_older_answer_repairs_nothing():
     assert scene.position().quantity == 70
 
 
+# --- rows of the fault matrix ----------------------------------------------------------------
+
+
+def test_row_05_a_fill_journaled_and_never_published_comes_with_the_engines_snapshot():
+    """The engine died between the two, and the venue's link was down as well."""
+    scene = Scene().started().give(c.LinkDown("account", "cut"))
+    scene.give(c.TopicLost("fill.sim.main.me", "the publisher started anew"))
+    assert c.Subscribe("fill.sim.main") in scene.out
+    scene.bus(m.FillSnapshot("sim", "main", "", [fill(1, 70, 100)]))
+    scene.bus(fill(1, 70, 100))
+    assert scene.position().quantity == 70
+    reconnected(scene, report(70, 100))
+    scene.tell(a.PositionsChanged([fill(1, 70, 100)], []), a.FillsTold(currency="BTC"))
+    assert scene.position().quantity == 70 and scene.position().confirmed
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1)])
+def test_row_36_a_fill_before_its_order_is_known_or_after_its_cancel_counts(order):
+    """The position server knows no orders: what the venue executed is what we hold."""
+    fills = {n: fill(n, 10 * n, 100, at=n) for n in order}
+    scene = Scene().started()
+    for n in order:
+        scene.bus(fills[n])
+    assert scene.position().quantity == 60
+    scene.tell(a.PositionsChanged([fills[3]], [report(60, 100)]))
+    assert scene.position().confirmed
+
+
+@pytest.mark.parametrize("baseline", [0, 2, 4])
+def test_row_37_reports_twice_reordered_and_over_a_restart_change_nothing(baseline):
+    fills = [fill(n, 10, 100, at=n) for n in range(1, 5)]
+    scene = Scene()
+    scene.now = T0 + baseline * S + S // 2
+    scene.started(report(10 * baseline, 100))  # a server that starts after so many of them
+    for each in [*fills[::-1], *fills]:
+        scene.bus(each)
+    scene.bus(m.FillSnapshot("sim", "main", "", fills))
+    for each in fills[::-1]:
+        scene.tell(a.PositionsChanged([each], []))
+    assert scene.position().quantity == 40
+    scene.tell(a.PositionList([report(40, 100)], scene.now, scene.now))
+    assert scene.position().confirmed
+
+
+def test_row_38_a_lost_report_is_found_by_the_poll_told_and_made_good_within_ten_seconds():
+    scene = Scene().started()
+    lost, lost_ns = fill(1, 70, 100), scene.now
+    while scene.sent() != [b"ask state"]:
+        scene.wait(0.5)
+    scene.tell(a.PositionList([report(70, 100)], scene.now, scene.now)).wait(2)
+    assert [each.theirs for each in scene.published(m.PositionDifference)] == [D(70)]
+    assert scene.sent() == [f"ask fills of {PERP}".encode(), b"ask state"]
+    scene.tell(a.PositionsChanged([lost], []), a.FillsTold(PERP))
+    assert scene.position().quantity == 70 and scene.position().confirmed
+    assert scene.now - lost_ns <= 10 * S
+
+
 # --- marks -----------------------------------------------------------------------------------
 
 
