@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 THREADS = 4
 MAX_BODY_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
+ENDLESS = "the answer does not end in time"
 
 
 class HttpClient:
@@ -44,12 +45,15 @@ class HttpClient:
             self._loop.call_soon_threadsafe(self._on_event, event)
 
     def _request(self, call: HttpCall) -> Event:
-        import requests  # not at start: most services never need it before they are ready
+        # Not at start: most services never need it before they are ready.
+        from common.transport.http_guard import Guard, GuardedSession
 
         session = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = requests.Session()
+            session = self._local.session = GuardedSession()
+        guard = session.guard = Guard()
         deadline = monotonic() + call.timeout_s
+        self._loop.call_soon_threadsafe(self._loop.call_later, call.timeout_s, guard.cut)
         try:
             with session.request(
                 call.method,
@@ -62,7 +66,12 @@ class HttpClient:
             ) as response:
                 body = _read(response, deadline)
         except Exception as error:  # noqa: BLE001 - whatever it is, an answer is owed
-            return HttpFailed(call.call_id, f"{type(error).__name__}: {str(error)[:200]}")
+            why = ENDLESS if guard.was_cut else f"{type(error).__name__}: {str(error)[:200]}"
+            return HttpFailed(call.call_id, why)
+        finally:
+            guard.done()
+        if guard.was_cut:  # a body without a length ends like that too
+            return HttpFailed(call.call_id, ENDLESS)
         return HttpReply(call.call_id, response.status_code, body, now_ns())
 
 
@@ -78,5 +87,5 @@ def _read(response: requests.Response, deadline: float) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             raise PeerError("the answer is over 64 MiB")
         if monotonic() > deadline:
-            raise PeerError("the answer does not end")
+            raise PeerError(ENDLESS)
     return bytes(body)

@@ -11,6 +11,25 @@ from common.transport import http
 from common.transport.http import HttpClient
 
 
+async def drip_headers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        writer.write(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+        while not writer.is_closing():
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+
+async def drip(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Length": "100000"})
+    await response.prepare(request)
+    with suppress(ConnectionError):
+        while True:
+            await response.write(b"x")
+            await asyncio.sleep(0.02)
+    return response
+
+
 async def call_all(*paths: str, timeout_s: float = 10.0, extra: str = "") -> dict[str, c.Event]:
     async def answer(request: web.Request) -> web.Response:
         assert request.headers["Authorization"] == "a header"
@@ -29,9 +48,12 @@ async def call_all(*paths: str, timeout_s: float = 10.0, extra: str = "") -> dic
                 await response.write(b"x" * 1000)
         return response
 
+    slow = await asyncio.start_server(drip_headers, "127.0.0.1", 0)
+    slow_base = f"http://127.0.0.1:{slow.sockets[0].getsockname()[1]}"
     application = web.Application()
     application.router.add_route("*", "/api", answer)
     application.router.add_get("/flood", flood)
+    application.router.add_get("/drip", drip)
     application.router.add_get("/cut", hang_up)
     runner = web.AppRunner(application)
     await runner.setup()
@@ -51,7 +73,7 @@ async def call_all(*paths: str, timeout_s: float = 10.0, extra: str = "") -> dic
             c.HttpCall(
                 path,
                 "POST" if "?" in path else "GET",
-                base + path,
+                (slow_base if path == "/headers" else base) + path,
                 {"Authorization": "a header", "X-Extra": extra},
                 b"body" if "?" in path else b"",
                 timeout_s,
@@ -62,6 +84,7 @@ async def call_all(*paths: str, timeout_s: float = 10.0, extra: str = "") -> dic
             changed.clear()
             await changed.wait()
     client.close()
+    slow.close()
     await runner.cleanup()
     return events
 
@@ -82,6 +105,13 @@ def test_an_answer_that_is_too_big_is_not_read_to_its_end(monkeypatch: pytest.Mo
 
 def test_an_answer_that_does_not_end_is_given_up_in_time() -> None:
     failed = asyncio.run(call_all("/flood", timeout_s=0.05))["/flood"]
+    assert isinstance(failed, c.HttpFailed) and "does not end" in failed.error
+
+
+@pytest.mark.parametrize("path", ["/drip", "/headers"])
+def test_an_answer_that_comes_drop_by_drop_is_given_up_in_time(path: str) -> None:
+    """Each drop alone is quick enough for the time-out of a read."""
+    failed = asyncio.run(call_all(path, timeout_s=0.3))[path]
     assert isinstance(failed, c.HttpFailed) and "does not end" in failed.error
 
 
