@@ -10,7 +10,7 @@ from urllib.parse import quote as url_quote
 import typer
 
 from common import messages as m
-from services.cli import output
+from services.cli import linked, output
 from services.cli.gateway import Gateway, exit_code
 from services.cli.settings import Settings, UsageError
 
@@ -82,6 +82,32 @@ def place(
         typer.Option(callback=_number, metavar="NUMBER", help="Show only so much in the book."),
     ] = None,
     trigger: Annotated[m.TriggerPrice | None, Insensitive] = None,
+    price_type: Annotated[
+        m.PriceType | None,
+        typer.Option(case_sensitive=False, help="Of an option: what the price counts."),
+    ] = None,
+    oco: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--oco",
+            metavar="ORDER",
+            help="Placed with it, as side=sell,price=51000; one cancels the other.",
+        ),
+    ] = None,
+    oto: Annotated[
+        list[str] | None,
+        typer.Option("--oto", metavar="ORDER", help="Placed by its execution; may be repeated."),
+    ] = None,
+    otoco: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--otoco", metavar="ORDER", help="Two, placed by its execution, one cancels the other."
+        ),
+    ] = None,
+    fill_condition: Annotated[
+        m.FillCondition | None,
+        typer.Option(case_sensitive=False, help="Which execution acts on linked orders."),
+    ] = None,
     account: Annotated[str | None, typer.Option(help="Where a venue has several.")] = None,
     tag: Annotated[str | None, typer.Option(help="Comes back in every event.")] = None,
     request_id: RequestId = None,
@@ -101,6 +127,8 @@ def place(
         "trigger_offset": trigger_offset,
         "display_quantity": display,
         "trigger": trigger.value if trigger else None,
+        "price_type": price_type.value if price_type else None,
+        **linked.body(oco, oto, otoco, fill_condition.value if fill_condition else None),
         "account": account,
         "tag": tag,
         "request_id": request_id or _new_request_id(),
@@ -134,15 +162,28 @@ def modify(
         typer.Option("--quantity", "-q", callback=_number, metavar="NUMBER", help="New total."),
     ] = None,
     trigger_price: Annotated[str | None, typer.Option(callback=_number, metavar="NUMBER")] = None,
+    trigger_offset: Annotated[
+        str | None, typer.Option(callback=_number, metavar="NUMBER", help="Of a trailing_stop.")
+    ] = None,
+    display: Annotated[
+        str | None,
+        typer.Option(callback=_number, metavar="NUMBER", help="Show only so much in the book."),
+    ] = None,
     request_id: RequestId = None,
 ) -> None:
-    """Change price or total quantity of an order in place."""
-    if price is None and quantity is None and trigger_price is None:
-        raise UsageError("give a --price, a --quantity or a --trigger-price", "price")
-    body = {
+    """Change price, total quantity or another term of an order in place."""
+    changes = {
         "price": price,
         "quantity": quantity,
         "trigger_price": trigger_price,
+        "trigger_offset": trigger_offset,
+        "display_quantity": display,
+    }
+    if all(value is None for value in changes.values()):
+        text = "give a --price, --quantity, --trigger-price, --trigger-offset or --display"
+        raise UsageError(text, "price")
+    body = {
+        **changes,
         "request_id": request_id or _new_request_id(),
     }
     path = _order_path(client_order_id)
@@ -237,6 +278,8 @@ def _report_order(settings: Settings, call: Callable[[Gateway], dict[str, Any]])
         output.print_json(answer)
     else:
         _print_order(answer)
+        for linked_order in answer.get("linked_orders", []):
+            _print_order(linked_order)
         _print_reason(answer)
     raise typer.Exit(exit_code(answer))
 
@@ -245,6 +288,7 @@ def _print_order(order: dict[str, Any]) -> None:
     if not order.get("client_order_id") or not order.get("status"):
         return  # refused before it became an order, or nobody knows
     price = f" at {order['price']}" if order.get("price") else ""
+    price += f" {order['price_type']}" if order.get("price_type") else ""
     filled = order.get("cum_quantity")
     progress = f", {filled} filled at {output.price(order.get('avg_price'))}"
     print(

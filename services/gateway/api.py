@@ -17,7 +17,8 @@ PREFIX = "/api/v1"
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One parameter. kind: text, number, integer, flag, names, texts; words: the enum's values."""
+    """One parameter. kind: text, number, integer, flag, names, texts, linked; words: the enum's
+    values."""
 
     name: str
     text: str
@@ -85,6 +86,22 @@ PLACE = [
     Field("trigger_offset", "Of a TRAILING_STOP: distance from the best price since.", "number"),
     Field("trigger", "Which price triggers; MARK if left out.", words=_words(m.TriggerPrice)),
     Field("display_quantity", "How much of it the book shows at a time.", "number"),
+    Field(
+        "price_type",
+        "Of an option: what price counts; its own unit if left out.",
+        words=_words(m.PriceType),
+    ),
+    Field(
+        "contingency_type",
+        "What the linked_orders and this one do to each other.",
+        words=_words(m.ContingencyType),
+    ),
+    Field(
+        "fill_condition",
+        "Which execution acts on the others; FIRST_HIT if left out.",
+        words=_words(m.FillCondition),
+    ),
+    Field("linked_orders", "Placed with it: the fields of an order, no instrument.", "linked"),
     Field("account", "The venue's first account if left out."),
     Field("tag", "A label of yours that comes back in every event."),
     REQUEST_ID,
@@ -166,7 +183,7 @@ ROUTES = [
         "PATCH",
         "/orders/{client_order_id}",
         "order.modify",
-        "Change price or quantity of an order in place",
+        "Change price, quantity or another term of an order in place",
         "Orders",
         "OrderAnswer",
         "trade",
@@ -175,6 +192,8 @@ ROUTES = [
             PRICE,
             Field("quantity", "The new total quantity.", "number", example="60"),
             Field("trigger_price", "Of a stop order.", "number"),
+            Field("trigger_offset", "Of a TRAILING_STOP.", "number"),
+            Field("display_quantity", "How much of it the book shows at a time.", "number"),
             Field("post_only", "Refuse the change if it would trade at once.", "flag"),
             REQUEST_ID,
         ],

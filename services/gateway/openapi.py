@@ -8,8 +8,10 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+import msgspec
+
 from common import messages as m
-from services.gateway.api import PREFIX, ROUTES, Field, Route
+from services.gateway.api import PLACE, PREFIX, ROUTES, Field, Route
 from services.gateway.history import Kind, Resolution
 
 Schema = dict[str, Any]
@@ -30,6 +32,7 @@ KINDS: dict[str, Schema] = {
     "flag": FLAG,
     "names": TEXT,
     "texts": {"type": "object", "additionalProperties": TEXT},
+    "linked": {"type": "array", "items": {"$ref": "#/components/schemas/LinkedOrder"}},
 }
 PLAIN: dict[Any, Schema] = {str: TEXT, float: NUMBER, int: COUNT, bool: FLAG}
 ROWS: dict[str, type[m.Message]] = {
@@ -61,6 +64,20 @@ LISTS = {
     "Strategies": {"strategies": "Strategy"},
     "GreeksByExpiry": {"greeks": "Greeks"},
 }
+# The parameters of an order that a linked one has too; its quantity may be left out.
+LINKED = (
+    "side",
+    "quantity",
+    "type",
+    "price",
+    "time_in_force",
+    "post_only",
+    "reduce_only",
+    "trigger_price",
+    "trigger_offset",
+    "trigger",
+    "tag",
+)
 FED = ("Quote", "Ticker", "Trade")  # rows that carry the times of their message
 LATEST = ("Quote", "Ticker")  # rows of which only the last one counts
 TIMES: dict[str, Schema] = {
@@ -176,6 +193,10 @@ def _schemas() -> dict[str, Schema]:
             **TIMES,
         }
     )
+    linked = [field for field in PLACE if field.name in LINKED]
+    schemas["LinkedOrder"] = _object(
+        [msgspec.structs.replace(field, required=field.name == "side") for field in linked]
+    )
     judged = {"accepted": FLAG, "reason": _or_null(TEXT), "text": TEXT, "in_doubt": FLAG}
     schemas["OrderAnswer"] = {
         "description": "The order as it stands, and how the command was judged.",
@@ -184,6 +205,7 @@ def _schemas() -> dict[str, Schema]:
             **schemas["Order"]["properties"],
             **judged,
             "field": TEXT,
+            "linked_orders": _list(_reference("Order")),
         },
         "required": ["client_order_id", "status", "request_id", "field", *judged],
     }

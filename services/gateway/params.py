@@ -142,6 +142,17 @@ class Params:
             raise CallError("BAD_PARAMETER", f"{name} has at most {at_most} entries", name)
         return list(dict.fromkeys(self._checked_text(name, item) for item in value))
 
+    def parts(self, name: str, at_most: int) -> list[Params]:
+        """A list of objects, each with parameters of its own."""
+        value = self._take(name)
+        if value is None or value == "":
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise CallError("BAD_PARAMETER", f"{name} is a list of objects", name)
+        if len(value) > at_most:
+            raise CallError("BAD_PARAMETER", f"{name} has at most {at_most} entries", name)
+        return [Params(item) for item in value]
+
     def texts(self, name: str) -> dict[str, str]:
         """A required object of named values, as texts; lists and the like as JSON."""
         value = self._required(name)

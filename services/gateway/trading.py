@@ -7,15 +7,17 @@ order whose fate is not known comes back with `in_doubt: true`.
 
 from __future__ import annotations
 
+import msgspec
+
 from common import messages as m
 from common.codec import NAME
 from common.config import STRATEGY_NAME
 from common.core import SetLatch
 from common.domain.modes import scope_of
-from common.domain.risk import PRICED, TRAILING, TRIGGERED, WAITING
 from services.gateway.accounts import Account
 from services.gateway.calls import Answer, Ask, Caller, Do, Question, Result, Row
 from services.gateway.keys import Key
+from services.gateway.order_params import largest_quantity, modify_command, place_command
 from services.gateway.params import Params
 from services.gateway.permits import Permits
 from services.gateway.reading import Reading, not_answering, target
@@ -38,27 +40,22 @@ class Trading:
         request_id = params.name("request_id") or self._reading.new_id()
         command = place_command(params, instrument, _owner(caller))
         params.finish()
-        self._permits.check(caller, instrument, command.quantity)
+        self._permits.check(caller, instrument, largest_quantity(command))
         return self._ask(account, request_id, command, caller)
 
     def modify(self, caller: Caller) -> Result:
         params = caller.params
         order_id = _order_id(params)
         request_id = params.name("request_id") or self._reading.new_id()
-        price, quantity = params.number("price"), params.number("quantity")
-        trigger_price, post_only = params.number("trigger_price"), params.optional_flag("post_only")
+        command = modify_command(params, order_id)
         params.finish()
-        if price is None and quantity is None and trigger_price is None and post_only is None:
-            text = "say what to change: price, quantity, trigger_price or post_only"
-            raise CallError("BAD_PARAMETER", text, "price")
-        _check_quantity(quantity)
         account = self._route(order_id, caller)
         if account is None:
             return _unknown_order(order_id, request_id)
         order = self._orders.get(order_id)
-        self._permits.check(caller, order.instrument if order else None, quantity)
+        self._permits.check(caller, order.instrument if order else None, command.quantity)
         owner = self._acting_owner(order_id, caller)
-        command = m.ModifyOrder(order_id, price, quantity, trigger_price, owner, post_only)
+        command = msgspec.structs.replace(command, owner=owner)
         return self._ask(account, request_id, command, caller)
 
     def cancel(self, caller: Caller) -> Result:
@@ -179,6 +176,8 @@ class Trading:
         fields = order_answer(reply, orders[0] if orders else None)
         if isinstance(command, m.PlaceOrder) and not (orders or reply.accepted or reply.in_doubt):
             fields["status"] = m.OrderStatus.REJECTED
+        if isinstance(command, m.PlaceOrder) and command.linked_orders:
+            fields["linked_orders"] = [row(order) for order in orders[1:]]
         return fields
 
     def _all_canceled(self, answers: list[Answer]) -> Row:
@@ -190,51 +189,6 @@ class Trading:
             "orders": [row(order) for order in orders],
             "results": results,
         }
-
-
-def place_command(params: Params, instrument: str, owner: str) -> m.PlaceOrder:
-    """Read the fields of a new order; only their form is judged here, the engine does the rest."""
-    order_type = params.word("type", m.OrderType) or m.OrderType.LIMIT
-    price = _price(params, "price", order_type in PRICED, order_type)
-    trigger_price = _price(params, "trigger_price", order_type in TRIGGERED, order_type)
-    trigger_offset = _price(params, "trigger_offset", order_type in TRAILING, order_type)
-    trigger = params.word("trigger", m.TriggerPrice)
-    if trigger is not None and order_type not in WAITING:
-        raise CallError("BAD_PARAMETER", f"a {order_type} order has no trigger", "trigger")
-    quantity = params.required_number("quantity")
-    _check_quantity(quantity)
-    return m.PlaceOrder(
-        instrument=instrument,
-        side=params.required_word("side", m.Side),
-        quantity=quantity,
-        order_type=order_type,
-        price=price,
-        time_in_force=params.word("time_in_force", m.TimeInForce) or m.TimeInForce.GTC,
-        post_only=params.flag("post_only"),
-        reduce_only=params.flag("reduce_only"),
-        trigger_price=trigger_price,
-        trigger=trigger or (m.TriggerPrice.MARK if order_type in WAITING else None),
-        owner=owner,
-        tag=params.name("tag"),
-        expires_ns=params.integer("expires_ns", 0, 0, 2**63 - 1),
-        reprice=params.flag("reprice"),
-        trigger_offset=trigger_offset,
-        display_quantity=params.number("display_quantity"),
-    )
-
-
-def _price(params: Params, field: str, is_wanted: bool, order_type: m.OrderType) -> m.Exact | None:
-    value = params.number(field)
-    if is_wanted and value is None:
-        raise CallError("BAD_PARAMETER", f"a {order_type} order needs a {field}", field)
-    if not is_wanted and value is not None:
-        raise CallError("BAD_PARAMETER", f"a {order_type} order has no {field}", field)
-    return value
-
-
-def _check_quantity(quantity: m.Exact | None) -> None:
-    if quantity is not None and quantity <= 0:
-        raise CallError("BAD_PARAMETER", "quantity is greater than 0", "quantity")
 
 
 def _order_id(params: Params) -> str:

@@ -94,6 +94,53 @@ def test_the_exit_code_tells_how_it_was_judged(
     assert said in result.out
 
 
+def test_linked_orders_are_written_as_names_and_values_or_as_json(run: Any, gateway: Any) -> None:
+    gateway.answer = ORDER | {"linked_orders": [ORDER | {"side": "SELL", "price": "51000"}]}
+    result = run(
+        *PLACE,
+        "--otoco",
+        "side=sell, price=51000, reduce_only=true",
+        "--otoco",
+        '{"side": "sell", "type": "stop", "trigger_price": 49000.50}',
+        "--fill-condition",
+        "complete_fill",
+    )
+    body = gateway.calls[0].body
+    assert (body["contingency_type"], body["fill_condition"]) == ("OTOCO", "COMPLETE_FILL")
+    assert body["linked_orders"] == [
+        {"side": "sell", "price": "51000", "reduce_only": "true"},
+        {"side": "sell", "type": "stop", "trigger_price": "49000.50"},
+    ]
+    assert "SELL 100 deribit.BTC-PERPETUAL at 51000" in result.out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--oco", "sell"], "'sell' is not name=value"),
+        (["--oco", "side=sell,side=buy"], "side is given twice"),
+        (["--oco", "{"], "not JSON"),
+        (["--oco", "{}", "--oto", "{}"], "use one of --oco, --oto"),
+        (["--fill-condition", "first_hit"], "needs --oco, --oto or --otoco"),
+    ],
+)
+def test_linked_orders_that_cannot_be_read_are_refused_with_the_reason(
+    run: Any, gateway: Any, options: list[str], said: str
+) -> None:
+    result = run(*PLACE, *options)
+    assert result.code == 2 and said in result.err
+    assert not gateway.calls
+
+
+def test_a_price_type_and_the_terms_to_modify_are_sent(run: Any, gateway: Any) -> None:
+    gateway.answer = ORDER
+    run("place", "deribit.BTC-27DEC24-50000-C", "buy", "1", "-p", "65", "--price-type", "usd")
+    assert gateway.calls[0].body["price_type"] == "USD"
+    run("modify", "12", "--trigger-offset", "50", "--display", "1000")
+    body = gateway.calls[1].body
+    assert (body["trigger_offset"], body["display_quantity"]) == ("50", "1000")
+
+
 def test_modify_and_cancel_name_the_order_in_the_path(run: Any, gateway: Any) -> None:
     gateway.answer = ORDER
     assert run("modify", "12", "--price", "50001", "--quantity", "60", "--json").code == 0

@@ -15,6 +15,11 @@ from services.gateway.rpc import CallError
 from tests.services.gateway.kit import BTC, Desk, config
 
 LIMIT = {"instrument": BTC, "side": "buy", "quantity": 10, "price": 1}
+OCO = LIMIT | {"contingency_type": "oco"}
+
+
+def _oco(**other: Any) -> dict[str, Any]:
+    return OCO | {"linked_orders": [{"side": "sell", "price": "51000"} | other]}
 
 
 def request(method: Any, params: Any = None, **more: Any) -> str:
@@ -74,6 +79,22 @@ FRAMES = [
     (request("order.place", LIMIT | {"type": "peg"}), -32602, "type"),
     (request("order.place", LIMIT | {"trigger_offset": 1}), -32602, "trigger_offset"),
     (request("order.place", LIMIT | {"display_quantity": "x"}), -32602, "display_quantity"),
+    (request("order.place", LIMIT | {"price_type": "eur"}), -32602, "price_type"),
+    (request("order.place", LIMIT | {"contingency_type": "oco"}), -32602, "linked_orders"),
+    (request("order.place", LIMIT | {"linked_orders": [{}]}), -32602, "contingency_type"),
+    (request("order.place", LIMIT | {"linked_orders": [1]}), -32602, "linked_orders"),
+    (request("order.place", OCO | {"linked_orders": [{}] * 11}), -32602, "linked_orders"),
+    (request("order.place", OCO | {"fill_condition": "last"}), -32602, "fill_condition"),
+    (request("order.place", _oco(side=None)), -32602, "linked_orders[0].side"),
+    (request("order.place", _oco(quantity=0)), -32602, "linked_orders[0].quantity"),
+    (request("order.place", _oco(type="stop")), -32602, "linked_orders[0].price"),
+    (request("order.place", _oco(pricee=1)), -32602, "linked_orders[0].pricee"),
+    (request("order.place", _oco(linked_orders=[])), -32602, "linked_orders[0].linked_orders"),
+    (
+        request("order.modify", {"client_order_id": "1", "display_quantity": "x"}),
+        -32602,
+        "display_quantity",
+    ),
     (request("order.place", LIMIT | {"time_in_force": "gtx"}), -32602, "time_in_force"),
     (request("order.place", LIMIT | {"post_only": "often"}), -32602, "post_only"),
     (request("order.place", LIMIT | {"pricee": 1}), -32602, "pricee"),
