@@ -10,7 +10,15 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar, dataclass_transform
+from typing import (
+    Annotated,
+    Literal,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 import yaml
@@ -18,6 +26,11 @@ import yaml
 from common.errors import ConfigError
 
 T = TypeVar("T")
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e15)]  # NaN and infinity are neither
+NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+ZeroOrMore = Annotated[int, msgspec.Meta(ge=0)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 STRATEGY_NAME = re.compile(r"[a-z][a-z0-9_-]{0,19}\Z")
 
 
@@ -77,24 +90,26 @@ class LimitsConfig(Config):
 
     max_quantity: dict[str, str] = {}  # by instrument or kind, in the instrument's unit
     max_notional: str | None = None
-    price_collar_percent: float | None = 10.0
-    option_collar_percent: float | None = 200.0
-    max_open_orders: int | None = 500
-    max_orders_per_second: float | None = None
-    max_external_orders: int | None = None  # orders from outside: REDUCING, one more halts the desk
+    price_collar_percent: Positive | None = 10.0
+    option_collar_percent: Positive | None = 200.0
+    max_open_orders: ZeroOrMore | None = 500
+    max_orders_per_second: Positive | None = None
+    max_external_orders: ZeroOrMore | None = (
+        None  # orders from outside: REDUCING, one more halts the desk
+    )
     max_position: dict[str, str] = {}  # as max_quantity: position, open and in doubt, worst side
     max_underlying_exposure: dict[str, str] = {}  # the same in money, by underlying
     max_account_exposure: str | None = None
-    max_fills: int | None = None  # of one strategy within fills_within_s: then it is halted
-    fills_within_s: float = 1.0
-    max_same_orders: int | None = None  # same strategy, side, price, quantity in same_within_ms
-    same_within_ms: int = 1000
-    max_age_ms: int | None = None  # of the proof that quotes are right; stale ones refuse as well
-    max_strategy_orders_per_second: float | None = None  # as the account's, of each
+    max_fills: Count | None = None  # of one strategy within fills_within_s: then it is halted
+    fills_within_s: Positive = 1.0
+    max_same_orders: Count | None = None  # same strategy, side, price, quantity in same_within_ms
+    same_within_ms: Count = 1000
+    max_age_ms: Count | None = None  # of the proof that quotes are right; stale ones refuse as well
+    max_strategy_orders_per_second: Positive | None = None  # as the account's, of each
     allowed_instruments: dict[str, list[str]] = {}  # by strategy ("*": others): names or kinds
     max_daily_loss: LossConfig | None = None  # of the account
     max_strategy_daily_loss: dict[str, LossConfig] = {}  # by strategy, "*" for the others
-    max_profit_age_s: float = 10.0  # of the figures for the two above; older ones are REDUCING
+    max_profit_age_s: Positive = 10.0  # of the figures for the two above; older ones are REDUCING
 
 
 class RiskConfig(Config):
@@ -102,7 +117,7 @@ class RiskConfig(Config):
     file; read again whenever it changes. risk: "strict" refuses orders where a limit is missing.
     """
 
-    risk: str = "strict"
+    risk: Literal["strict", "lenient"] = "strict"
     accounts: dict[str, LimitsConfig] = {}
 
 
@@ -118,19 +133,27 @@ class ExposureLimitsConfig(Config):
 class AccountConfig(Config):
     name: str = "main"
     credentials: CredentialsConfig = CredentialsConfig()
-    on_disconnect: str = "leave"  # or "cancel"
+    on_disconnect: Literal["leave", "cancel"] = "leave"
     limits: LimitsConfig = LimitsConfig()
     exposure_limits: ExposureLimitsConfig = ExposureLimitsConfig()
-    engine_number: int = 1  # 0..255, unique per engine of a desk
-    order_valid_for_ms: int = 2000
-    rate_per_second: float = 5.0  # the venue's matching-engine budget of this account
-    rate_burst: float = 20.0
-    budget_share: float = 0.5  # the engine's share of the non-matching budget
-    query_rate_per_second: float = 20.0  # the venue's non-matching budget of this account
-    query_burst: float = 100.0
-    journal_durability: str = "always"  # or "group": synced a moment after the order left
-    journal_sync_ms: float = 10.0  # that moment
-    journal_keep_segments: int = 50  # of 64 MB at most
+    engine_number: Annotated[int, msgspec.Meta(ge=0, le=255)] = (
+        1  # 0..255, unique per engine of a desk
+    )
+    order_valid_for_ms: Count = 2000
+    rate_per_second: Positive = 5.0  # the venue's matching-engine budget of this account
+    rate_burst: Positive = 20.0
+    quote_rate_per_second: Positive = 5.0  # the venue's budget of this account for mass quotes
+    quote_rate_burst: Positive = 20.0
+    budget_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = (
+        0.5  # the engine's share of the non-matching budget
+    )
+    query_rate_per_second: Positive = 20.0  # the venue's non-matching budget of this account
+    query_burst: Positive = 100.0
+    journal_durability: Literal["always", "group"] = (
+        "always"  # group: synced a moment after the order left
+    )
+    journal_sync_ms: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 10.0  # that moment
+    journal_keep_segments: Annotated[int, msgspec.Meta(ge=2)] = 50  # of 64 MB at most
     day_starts_at: str = "00:00"  # UTC, of the day that max_daily_loss means
 
 
@@ -140,10 +163,10 @@ class MarketDataConfig(Config):
     always_on: list[str] = []
     instruments: list[str] = []  # only these, if not empty (to split a venue over processes)
     read_only_credentials: CredentialsConfig | None = None
-    channels_per_link: int = 400
-    data_timeout_s: float = 5.0
-    linger_s: float = 30.0  # how long a venue subscription outlives its last reader
-    check_every_s: float = 30.0  # comparison of quiet books with the venue's ticker
+    channels_per_link: Count = 400
+    data_timeout_s: Positive = 5.0
+    linger_s: NotNegative = 30.0  # how long a venue subscription outlives its last reader
+    check_every_s: Positive = 30.0  # comparison of quiet books with the venue's ticker
 
 
 class VenueConfig(Config):
@@ -167,27 +190,27 @@ class SimulatorAccountConfig(Config):
 
 class SimulatorConfig(Config):
     venue: str
-    port: int
+    port: Port
     host: str = "127.0.0.1"
     seed: int = 7
     accounts: list[SimulatorAccountConfig] = []
-    updates_per_second: float = 500.0  # in all, at most
-    option_expiries: int = 8
-    strikes_per_expiry: int = 20
-    activity: float = 1.0  # scales takers and repricing
-    latency_ms: float = 0.0  # added to each answer
-    token_life_s: int = 31536000
-    heartbeat_grace_s: float = 0.0  # 0: one further interval
+    updates_per_second: Positive = 500.0  # in all, at most
+    option_expiries: ZeroOrMore = 8
+    strikes_per_expiry: ZeroOrMore = 20
+    activity: NotNegative = 1.0  # scales takers and repricing
+    latency_ms: NotNegative = 0.0  # added to each answer
+    token_life_s: Count = 31536000
+    heartbeat_grace_s: NotNegative = 0.0  # 0: one further interval
     limit_addresses: bool = False  # rate limits for calls without a login, per address
-    connections_per_address: int = 32
+    connections_per_address: Count = 32
     notifications_first: bool = False  # what a request caused is sent before its answer
-    max_outbox_bytes: int = 8_000_000  # a reader that has more waiting is cut
+    max_outbox_bytes: Count = 8_000_000  # a reader that has more waiting is cut
     starts_at: str = ""  # time of the venue at its start, ISO 8601; "" is the wall clock
     certificate: str = ""  # PEM with chain; with private_key: wss and https
     private_key: str = ""
     tls: bool = False  # wss and https with a certificate that it makes itself
     replay: list[str] = []  # recordings that are the market instead of a made-up one
-    replay_speed: float = 1.0
+    replay_speed: Positive = 1.0
     control: bool = False  # serve /control/v1 to this machine: faults for tests
 
 
@@ -205,8 +228,8 @@ class KeyConfig(Config):
     instruments: list[str] = []  # what it may trade: ids, * for any characters
     addresses: list[str] = []  # from where it may be used: addresses or networks
     expires: str = ""  # ISO 8601 with a time zone
-    max_connections: int | None = None
-    orders_per_second: float | None = None  # places and modifies, not cancels
+    max_connections: Count | None = None
+    orders_per_second: Positive | None = None  # places and modifies, not cancels
     max_quantity: str | None = None  # of one order, in the instrument's unit
 
 
@@ -218,19 +241,19 @@ class KeyFileConfig(Config):
 
 class GatewayConfig(Config):
     host: str = "127.0.0.1"
-    port: int = 8700
+    port: Port = 8700
     keys: list[KeyConfig] = []
     key_file: str = ""  # relative to this file; looked at every second
     certificate: str = ""  # PEM with chain; with private_key: wss and https
     private_key: str = ""
     market_data_open: bool = True
-    max_clients: int = 1000
-    max_connections_per_key: int = 20
-    max_connections_per_address: int = 200
-    max_subscriptions: int = 1000
-    messages_per_second: float = 100.0
-    message_burst: int = 200
-    max_message_bytes: int = 65536
+    max_clients: Count = 1000
+    max_connections_per_key: Count = 20
+    max_connections_per_address: Count = 200
+    max_subscriptions: Count = 1000
+    messages_per_second: Positive = 100.0
+    message_burst: Count = 200
+    max_message_bytes: Count = 65536
     allowed_origins: list[str] = []
 
 
@@ -247,8 +270,8 @@ class StrategyConfig(Config):
     class_name: str = ""
     parameters: dict[str, object] = {}
     cancel_on_stop: bool = True
-    orders_per_second: float | None = None  # its part of the account's rate; None: 80 % of it
-    slow_call_ms: float = 50.0  # a handler that takes longer is warned of
+    orders_per_second: Positive | None = None  # its part of the account's rate; None: 80 % of it
+    slow_call_ms: Positive = 50.0  # a handler that takes longer is warned of
 
 
 class RecorderConfig(Config):
@@ -261,12 +284,12 @@ class RecorderConfig(Config):
     topics: list[str]
     raw_frames: bool = False  # the frames of all venues' public links too
     directory: str = ""  # "" is `recordings` in the run directory
-    rotate_mb: float = 256.0
-    rotate_minutes: float = 60.0
-    max_total_mb: float = 10_240.0  # of our own files in the directory; the oldest go first
-    flush_rows: int = 5_000
-    flush_seconds: float = 1.0
-    max_waiting_rows: int = 500_000  # for a disk that is slow; what comes on top is lost
+    rotate_mb: Positive = 256.0
+    rotate_minutes: Positive = 60.0
+    max_total_mb: Positive = 10_240.0  # of our own files in the directory; the oldest go first
+    flush_rows: Count = 5_000
+    flush_seconds: Positive = 1.0
+    max_waiting_rows: Count = 500_000  # for a disk that is slow; what comes on top is lost
 
 
 class AlertsConfig(Config):
@@ -274,13 +297,13 @@ class AlertsConfig(Config):
     the address, which is a secret; it is sent {"text": ...}."""
 
     webhook_env: str = ""
-    min_level: str = "WARNING"  # or "ERROR"
+    min_level: Literal["WARNING", "ERROR"] = "WARNING"
 
 
 class DeskConfig(Config):
     desk: str
     venues: dict[str, VenueConfig]
-    log_level: str = "INFO"
+    log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     gateway: GatewayConfig = GatewayConfig()
     simulators: list[SimulatorConfig] = []
     strategies: list[StrategyConfig] = []
@@ -328,7 +351,18 @@ def _read(path: Path, kind: type[T]) -> T:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         problem, _, key = str(error).partition(" - at `$")
-        raise ConfigError(str(path), key.strip("`.") or "top level", problem) from None
+        key = key.strip("`.")
+        raise ConfigError(str(path), key or "top level", problem + _choices(key)) from None
+
+
+def _choices(key: str) -> str:
+    """What may stand at a key that takes some words only."""
+    name = key.rpartition(".")[2]
+    for struct in Config.__subclasses__():
+        kind = get_type_hints(struct).get(name)
+        if get_origin(kind) is Literal:
+            return f": one of {', '.join(get_args(kind))}"
+    return ""
 
 
 def load_keys(path: Path) -> list[KeyConfig]:
@@ -338,10 +372,7 @@ def load_keys(path: Path) -> list[KeyConfig]:
 
 def load_risk(path: Path) -> RiskConfig:
     """Raises: ConfigError."""
-    config = _read(path, RiskConfig)
-    if config.risk not in ("strict", "lenient"):
-        raise ConfigError(str(path), "risk", "is 'strict' or 'lenient'")
-    return config
+    return _read(path, RiskConfig)
 
 
 def _check(config: DeskConfig, source: str) -> None:
@@ -352,37 +383,14 @@ def _check(config: DeskConfig, source: str) -> None:
             key = f"venues.{name}.accounts"
             if account.name in names:
                 raise ConfigError(source, key, f"account {account.name!r} is listed twice")
-            if account.engine_number in engines or not 0 <= account.engine_number <= 255:
-                raise ConfigError(source, key, "engine_number must be unique and from 0 to 255")
-            if account.on_disconnect not in ("cancel", "leave"):
-                raise ConfigError(source, key, "on_disconnect is 'cancel' or 'leave'")
-            _check_journal(account, source, f"{key}.{account.name}")
-            _check_rates(account, source, f"{key}.{account.name}")
+            if account.engine_number in engines:
+                raise ConfigError(source, key, "engine_number must be unique on a desk")
             names.add(account.name)
             engines.add(account.engine_number)
     ports = [config.gateway.port, *(simulator.port for simulator in config.simulators)]
     if len(set(ports)) != len(ports):
         raise ConfigError(source, "port", "two processes would use one port")
-    if not all(0 < port < 65536 for port in ports):
-        raise ConfigError(source, "port", "a port is from 1 to 65535")
     _check_strategies(config, source)
-
-
-def _check_rates(account: AccountConfig, source: str, key: str) -> None:
-    for name in ("rate_per_second", "rate_burst", "query_rate_per_second", "query_burst"):
-        if not getattr(account, name) > 0:
-            raise ConfigError(source, f"{key}.{name}", "must be above 0")
-    if not 0 < account.budget_share <= 1:
-        raise ConfigError(source, f"{key}.budget_share", "must be above 0 and at most 1")
-
-
-def _check_journal(account: AccountConfig, source: str, key: str) -> None:
-    if account.journal_durability not in ("always", "group"):
-        raise ConfigError(source, f"{key}.journal_durability", "is 'always' or 'group'")
-    if not 0 < account.journal_sync_ms <= 1000:
-        raise ConfigError(source, f"{key}.journal_sync_ms", "must be above 0 and at most 1000")
-    if account.journal_keep_segments < 2:
-        raise ConfigError(source, f"{key}.journal_keep_segments", "must be at least 2")
 
 
 def _check_strategies(config: DeskConfig, source: str) -> None:
@@ -406,10 +414,6 @@ def check_strategy(strategy: StrategyConfig, config: DeskConfig, source: str) ->
         raise ConfigError(source, f"{key}.venue", f"no such venue (known: {known})")
     if strategy.account not in {a.name for a in config.venues[strategy.venue].accounts}:
         raise ConfigError(source, f"{key}.account", f"no account named {strategy.account!r}")
-    for field in ("orders_per_second", "slow_call_ms"):
-        value = getattr(strategy, field)
-        if value is not None and not value > 0:
-            raise ConfigError(source, f"{key}.{field}", "must be above 0")
 
 
 def credentials(

@@ -12,7 +12,7 @@ from common.domain.order import Facts, Order
 from common.messages import OrderStatus as S
 from common.messages import OrderTrigger as E
 from common.messages import RejectReason as R
-from common.venues.order_entry import CallDone, CallRefused, OrderEntry
+from common.venues.order_entry import CallDone, CallRefused, OrderEntry, VenueCall
 from services.trading_engine.answers import ANSWER_WAIT_NS
 from services.trading_engine.ledger import Item
 from services.trading_engine.reconcile import Reconciler
@@ -99,14 +99,26 @@ class Calls:
             return False
         if not state.pacer.take(now_ns, is_cancel=True) and not at_any_cost:
             return False
+        self.cancel_together(call, made, orders, now_ns, at_any_cost=at_any_cost)
+        return True
+
+    def cancel_together(
+        self,
+        call: Call,
+        made: VenueCall,
+        orders: list[Order],
+        now_ns: int,
+        *,
+        at_any_cost: bool = False,
+    ) -> None:
+        """Send the one call that cancels them all."""
         for order in orders:
             call.orders.append(order.state.client_order_id)
             if order.apply(E.CANCEL_SENT, now_ns):
-                state.publish(order, "self")
+                self._state.publish(order, "self")
         # What still waits for the journal must not be overtaken by its own cancel.
         all_known = all(order.state.venue_order_id for order in orders)
         self._send(call, made.method, made.frame, urgent=all_known or at_any_cost)
-        return True
 
     def send_cancels(self, now_ns: int) -> None:
         """Send what the budget allows of the cancels that wait."""
@@ -140,10 +152,14 @@ class Calls:
         urgent: bool = False,
         order: Order | None = None,
     ) -> None:
+        sent = self.expect(call, method)
+        self._state.send(frame, urgent=urgent, sent_record=sent, order=order)
+
+    def expect(self, call: Call, method: str) -> Entry:
+        """Watch for the answer to a call; returns the record of its sending."""
         call.method = method
         self._unanswered.append(call)
-        sent = Entry(0, [SentRecord(call.kind, method, list(call.orders))])
-        self._state.send(frame, urgent=urgent, sent_record=sent, order=order)
+        return Entry(0, [SentRecord(call.kind, method, list(call.orders))])
 
     def _intend(self, item: Item, order: Order, call: Call, wanted: Facts) -> None:
         self._state.out.record(
@@ -227,6 +243,10 @@ class Calls:
                 self._unanswered.remove(call)
                 concerned |= dict.fromkeys(call.orders)
         return list(concerned)
+
+    def over(self, call: Call) -> None:
+        """Nothing more is awaited of it."""
+        self._forget(call)
 
     def _forget(self, call: Call) -> None:
         if call in self._unanswered:

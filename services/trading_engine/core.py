@@ -28,6 +28,7 @@ from services.trading_engine.link import Link
 from services.trading_engine.losses import LossLimits
 from services.trading_engine.placing import Placing
 from services.trading_engine.queries import Queries
+from services.trading_engine.quotes import Quotes
 from services.trading_engine.reconcile import Reconciler
 from services.trading_engine.records import Entry, LimitsRecord, StartRecord, StopRecord
 from services.trading_engine.reports import Reports
@@ -78,11 +79,26 @@ class TradingEngine:
         self._calls = Calls(state, order_entry, self._reports, self._doubts)
         self._answers = Answers(state, self._ledger)
         self._placing = Placing(state, self._calls, self._answers)
+        self._quotes = Quotes(
+            state,
+            order_entry,
+            self._reports,
+            self._doubts,
+            self._calls,
+            self._answers,
+            self._placing,
+        )
         self._queries = Queries(state)
         self._desk = Desk(
-            state, self._calls, self._placing, self._answers, self._ledger, self._queries
+            state,
+            self._calls,
+            self._placing,
+            self._answers,
+            self._ledger,
+            self._queries,
+            self._quotes,
         )
-        self._kill = KillSwitch(state, self._calls, self._placing, self._doubts)
+        self._kill = KillSwitch(state, self._calls, self._placing, self._doubts, self._quotes.calls)
         self._losses = LossLimits(state)
         self._profit_topic = f"profit.{venue}.{config.name}"
         self._stop_by_ns: int | None = None
@@ -120,6 +136,7 @@ class TradingEngine:
         else:
             self._state.market.on_message(message, now_ns)
             self._placing.retry(now_ns)
+            self._quotes.retry(now_ns)
 
     def _on_lost(self, event: c.TopicLost) -> None:
         if event.topic == self._profit_topic:
@@ -132,7 +149,8 @@ class TradingEngine:
             case c.LatchChanged():
                 self._kill.on_latch(event.latches, event.released, now_ns)
             case c.SendWithheld():
-                self._kill.on_withheld(event.refers, event.reason, now_ns)
+                if not self._quotes.calls.on_withheld(event.refers, event.reason, now_ns):
+                    self._kill.on_withheld(event.refers, event.reason, now_ns)
             case LimitsRead():
                 self._on_limits(event)
 
@@ -145,6 +163,7 @@ class TradingEngine:
         self._reports.on_time(now_ns)
         self._doubts.on_time(now_ns)
         self._placing.retry(now_ns)
+        self._quotes.on_time(now_ns)
         self._kill.on_time(now_ns)
         return self._finish(now_ns)
 
@@ -160,6 +179,7 @@ class TradingEngine:
                 self._state.stopping = True
                 self._state.out.record(StopRecord("asked to end"))
                 self._placing.give_up(R.NOT_READY, "the engine is stopping")
+                self._quotes.give_up(R.NOT_READY, "the engine is stopping")
                 self._stop_by_ns = now_ns + SETTLE_NS
             case c.LinkUp():
                 self._link.on_up(now_ns)
@@ -170,10 +190,13 @@ class TradingEngine:
         self._link.on_down(reason, now_ns)
         self._doubts.on_down()
         for call in self._entry.on_down():
-            if isinstance(call, Call) and call.kind not in ("sync", "query"):
+            if not isinstance(call, Call) or self._quotes.on_lost(call):
+                continue
+            if call.kind not in ("sync", "query"):
                 self._calls.on_lost(call, now_ns)
                 self._answers.answered(call.kind, call.orders)
         self._placing.give_up(R.LINK_DOWN, "the link to the venue broke")
+        self._quotes.give_up(R.LINK_DOWN, "the link to the venue broke")
 
     def _on_limits(self, event: LimitsRead) -> None:
         """New limits hold at once; a file that cannot be used changes nothing."""
@@ -193,7 +216,7 @@ class TradingEngine:
         state.out.alert(level, "the limits were changed", source=source)
 
     def _on_subscribed(self, topic: str, now_ns: int) -> None:
-        snapshot = self._queries.snapshot(topic, now_ns)
+        snapshot = self._quotes.snapshot(topic) or self._queries.snapshot(topic, now_ns)
         if snapshot is not None:
             self._state.out.add(c.PublishSnapshot(topic, snapshot))
 
@@ -250,6 +273,9 @@ class TradingEngine:
                 self._state.logged_in = True
                 self._kill.on_logged_in(now_ns)
                 self._doubts.sync(now_ns)
+                self._quotes.on_logged_in(now_ns)
+            case entry.ProtectionActed():
+                self._quotes.on_acted(item, now_ns)
             case _:
                 self._link.on_told(item, now_ns)
 
@@ -262,7 +288,7 @@ class TradingEngine:
                 self._link.ready()
         elif call.kind == "query":
             self._doubts.on_query(call, done, now_ns)
-        else:
+        elif not self._quotes.on_answer(call, done, now_ns):
             self._calls.on_answer(call, done, now_ns)
             self._answers.note(self._state.changed)
             self._state.changed = []
@@ -307,6 +333,7 @@ class TradingEngine:
             self._reports.next_ns(),
             self._doubts.next_ns(),
             self._placing.next_ns(now_ns),
+            self._quotes.next_ns(now_ns),
             self._answers.next_ns(),
             self._kill.next_ns(),
             self._stop_by_ns,

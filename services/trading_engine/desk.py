@@ -14,6 +14,7 @@ from services.trading_engine.calls import Calls
 from services.trading_engine.ledger import Item, Ledger, Request, fingerprint, key_of
 from services.trading_engine.placing import Placing, find
 from services.trading_engine.queries import Queries
+from services.trading_engine.quotes import Quotes
 from services.trading_engine.records import ModeRecord, ReplyRecord, RequestRecord
 from services.trading_engine.state import EngineState
 
@@ -32,6 +33,7 @@ class Desk:
         answers: Answers,
         ledger: Ledger,
         queries: Queries,
+        quotes: Quotes,
     ) -> None:
         self._state = state
         self._calls = calls
@@ -39,6 +41,7 @@ class Desk:
         self._answers = answers
         self._ledger = ledger
         self._queries = queries
+        self._quotes = quotes
 
     # --- taking -------------------------------------------------------------------------------
 
@@ -96,7 +99,8 @@ class Desk:
             case m.SetMode():
                 self._set_mode(request)
             case _:
-                self._refuse_all(request, R.UNSUPPORTED, "", "the engine does not take this")
+                if not self._quotes.take(request, event.sent_ns, now_ns):
+                    self._refuse_all(request, R.UNSUPPORTED, "", "the engine does not take this")
 
     def _item(self, request: Request, index: int, kind: str) -> Item:
         item = Item(request, index, kind)
@@ -156,6 +160,8 @@ class Desk:
             self._refuse_all(request, R.UNKNOWN_INSTRUMENT, "instrument", text)
             return
         at_once = self._calls.cancel_all(filters, orders, now_ns)
+        if not at_once:
+            self._quotes.calls.cancel_sets(orders, now_ns)
         for index, order in enumerate(orders):
             item = self._item(request, index, "cancel")
             if at_once:

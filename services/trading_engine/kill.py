@@ -18,6 +18,7 @@ from common.messages import OrderTrigger as E
 from common.messages import RejectReason as R
 from services.trading_engine.calls import Calls
 from services.trading_engine.placing import Placing
+from services.trading_engine.quote_calls import QuoteCalls
 from services.trading_engine.reconcile import Reconciler
 from services.trading_engine.records import LatchRecord
 from services.trading_engine.state import EngineState
@@ -30,12 +31,18 @@ class KillSwitch:
     """Carries out what latches ask for."""
 
     def __init__(
-        self, state: EngineState, calls: Calls, placing: Placing, doubts: Reconciler
+        self,
+        state: EngineState,
+        calls: Calls,
+        placing: Placing,
+        doubts: Reconciler,
+        quotes: QuoteCalls,
     ) -> None:
         self._state = state
         self._calls = calls
         self._placing = placing
         self._doubts = doubts
+        self._quotes = quotes
         self._at_once: set[str] = set()  # scopes whose call for all orders is still to be sent
         self._next_ns: int | None = None
         self._since_ns = 0
@@ -91,6 +98,8 @@ class KillSwitch:
         self._next_ns = now_ns + LOOK_NS
         self._cancel_at_once(now_ns)
         left = [o for o in self._state.store.open.values() if self._is_killed(o)]
+        fresh = [o for o in left if o.state.status is not S.PENDING_CANCEL]
+        self._quotes.cancel_sets(fresh, now_ns)
         for order in left:
             self._cancel(order, now_ns)
         if left:

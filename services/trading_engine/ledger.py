@@ -89,4 +89,6 @@ def fingerprint(command: m.Command) -> bytes:
     elif isinstance(command, m.PlaceOrders):
         orders = [msgspec.structs.replace(order, expires_ns=0) for order in command.orders]
         command = m.PlaceOrders(orders)
+    elif isinstance(command, m.MassQuote):
+        command = msgspec.structs.replace(command, expires_ns=0)
     return msgspec.msgpack.encode(command, enc_hook=str)

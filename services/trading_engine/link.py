@@ -71,6 +71,7 @@ class Link:
             case entry.RateLimited(silent_ns):
                 self._silent_until_ns = now_ns + silent_ns
                 state.pacer.silence(self._silent_until_ns)
+                state.quote_pacer.silence(self._silent_until_ns)
                 state.out.alert("ERROR", "the venue's rate limit was broken: silent for a while")
                 self._close("rate limit")
             case entry.LinkRefused(text, final):

@@ -135,6 +135,11 @@ class MarketView:
         watch = self._watches.get(name)
         return watch.ticker if watch is not None else None
 
+    def delta(self, name: str) -> float | None:
+        """Of an option, as the venue last told it."""
+        ticker = self.ticker(name)
+        return ticker.delta if ticker is not None else None
+
     def watch(self, name: str, now_ns: int) -> list[c.CoreCommand]:
         """Follow an instrument's prices, and those of its legs, from its first order on."""
         commands: list[c.CoreCommand] = []

@@ -123,6 +123,23 @@ class Placing:
         ticker = market.ticker(command.instrument)
         return option_prices.in_own_unit(command, instrument, ticker, now_ns)
 
+    # --- for quotes, which are decided many at a time ---
+    def may_send(self, item: Item, owner: str) -> bool:
+        """False: neither this nor any new order of the owner can be sent; the item is refused."""
+        return not (self._refuse_latched(item, owner) or self._refuse_unready(item))
+
+    def waits_for_prices(self, instrument: str, now_ns: int) -> bool:
+        return self._must_wait_for_prices(instrument, now_ns)
+
+    def judge(self, order: m.PlaceOrder, now_ns: int, *, is_new: bool) -> risk.Refusal | None:
+        """The pre-trade checks alone."""
+        known = self._facts.of(order, now_ns)
+        return risk.check(order, self._state.limits, known, is_new=is_new)
+
+    def note_sent(self, owner: str, now_ns: int) -> None:
+        """A mass quote left: one message, however many quotes are in it."""
+        self._facts.on_sent(owner, now_ns)
+
     def _refuse_latched(self, item: Item, owner: str, order: Order | None = None) -> bool:
         setting = self._state.modes.of(owner)
         if setting.is_latch:
@@ -263,6 +280,9 @@ class Placing:
         if all(getattr(command, name) is None for name in CHANGES):
             text = "nothing to change: give a price, a quantity or a trigger_price"
             self._refuse(item, R.BAD_REQUEST, "price", text, order)
+        elif state.quote_id:
+            text = "a quote is changed by another quote, not by a modify"
+            self._refuse(item, R.UNSUPPORTED, "client_order_id", text, order)
         elif order.is_pending:
             text = f"the order is {state.status.value}: wait until the venue has answered"
             self._refuse(item, R.NOT_READY, "client_order_id", text, order)

@@ -63,6 +63,7 @@ class IntentRecord(m.Message):
     checks: list[str] = []
     trigger_offset: m.Exact | None = None
     display_quantity: m.Exact | None = None
+    quote_id: str = ""  # of the mass quote that it is a side of
 
 
 class SentRecord(m.Message):

@@ -59,12 +59,20 @@ class Reports:
             order = store.get(label)
             if order is not None and order.venue_order_ids and not self._is_of(order, primary):
                 return None  # somebody else wrote our id on another order
+        if order is None:
+            order = self._quote_of(label)
+            if order is not None and order.venue_order_ids:
+                return None  # what it was to be replaced by became another order
         return order
 
     def _is_of(self, order: Order, primary: str) -> bool:
         """It is linked to our order with this id at the venue."""
         first = self._state.store.by_venue_id(primary) if order.state.is_secondary else None
         return first is not None and first.state.client_order_id == order.state.link_id
+
+    def _quote_of(self, label: str) -> Order | None:
+        """The quote that was sent under this name."""
+        return self._state.store.get(self._state.quotes.named(label))
 
     def on_order(self, seen: VenueOrder, source: str, now_ns: int, answers: str = "") -> Order:
         """Merge one view of an order.
@@ -74,8 +82,10 @@ class Reports:
         """
         order = self.find_seen(seen)
         if order is None:
-            self._count_external(seen, source)
-            order = self._adopt(seen, now_ns)
+            before = self._quote_of(seen.label)
+            if before is None:
+                self._count_external(seen, source)
+            order = self._adopt(seen, now_ns, before)
         state = order.state
         if seen.venue_order_id in order.venue_order_ids - {state.venue_order_id}:
             return order  # the stop order that this one was born from
@@ -140,8 +150,12 @@ class Reports:
             text = f"{state.external_orders} orders came from outside, the limit is {limit}"
             state.trip = state.trip or text
 
-    def _adopt(self, seen: VenueOrder, now_ns: int) -> Order:
-        """An order we know nothing of: placed by hand, by another client, or by a lost journal."""
+    def _adopt(self, seen: VenueOrder, now_ns: int, before: Order | None = None) -> Order:
+        """An order we know nothing of: placed by hand, by another client, or by a lost journal.
+
+        Args:
+            before: the quote that this one, sent to replace it, came too late for.
+        """
         state = self._state
         ours = state.ids.is_ours(seen.label) and state.store.get(seen.label) is None
         if ours:
@@ -153,7 +167,7 @@ class Reports:
                 instrument=state.market.name_of(seen.symbol),
                 venue=state.venue,
                 account=state.account,
-                owner="",
+                owner=before.state.owner if before else "",
                 side=seen.side,
                 order_type=seen.order_type,
                 price=seen.price,
@@ -175,10 +189,17 @@ class Reports:
                 display_quantity=seen.display_quantity,
                 price_type=seen.price_type,
                 working_price=seen.working_price,
-                external=True,
-                tag=seen.label if NAME.match(seen.label) else "",
+                external=before is None,
+                request_id=before.state.request_id if before else "",
+                tag=before.state.tag if before else _tag(seen),
+                quote_id=seen.quote.quote_id if seen.quote else "",
+                quote_set=seen.quote.quote_set if seen.quote else "",
+                mmp_group=seen.quote.group if seen.quote else "",
             )
         )
+        state.quotes.file(order.state)
+        if before is not None:
+            return order
         state.out.alert(
             "WARNING",
             "adopted an order that was not placed through this engine",
@@ -299,6 +320,9 @@ class Reports:
 
 def _shows(seen: VenueOrder, state: m.OrderUpdated, wanted: Facts) -> bool:
     """The view has the terms of the order, those that a modify wants instead."""
+    if state.quote_id and wanted.quantity is not None:
+        # What is to remain of a quote comes on top of what was filled meanwhile.
+        return seen.price == wanted.price and seen.quantity >= wanted.quantity
     for name in (*STATED, *SOMETIMES_STATED):
         asked, value = getattr(wanted, name), getattr(seen, name)
         if asked is None and value is None and name in SOMETIMES_STATED:
@@ -306,3 +330,8 @@ def _shows(seen: VenueOrder, state: m.OrderUpdated, wanted: Facts) -> bool:
         if value != (getattr(state, name) if asked is None else asked):
             return False
     return True
+
+
+def _tag(seen: VenueOrder) -> str:
+    """The label that another client gave it; a quote has none."""
+    return seen.label if seen.quote is None and NAME.match(seen.label) else ""

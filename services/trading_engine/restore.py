@@ -12,7 +12,10 @@ from services.trading_engine import records as r
 from services.trading_engine.answers import Answers
 from services.trading_engine.fold import Fold
 from services.trading_engine.ledger import Item, Ledger, Request
+from services.trading_engine.quote_index import sides_of
 from services.trading_engine.state import EngineState
+
+LISTS = m.PlaceOrders | m.CancelOrders | m.CancelAll | m.MassQuote | m.CancelQuotes
 
 
 class Restorer:
@@ -58,7 +61,20 @@ class Restorer:
                     order.mark_counted(fill.exec_id, fill.last_price, fill.last_quantity)
                 order.venue_order_ids.add(fill.venue_order_id)
             store.put(order)
+            self._make_quote(state)
             self._state.parents.note(order)
+
+    def _make_quote(self, state: m.OrderUpdated) -> None:
+        """What the quotes of an order were sent as, while the venue may still speak of it."""
+        if state.status.is_final or not state.quote_id:
+            return
+        quotes = self._state.quotes
+        symbol, name = self._state.market.symbol_of(state.instrument), state.client_order_id
+        intent = self._fold.wanted.get(name)
+        quotes.file(state)
+        quotes.name(state.quote_id, symbol, state.side, name)
+        if intent is not None and intent.quote_id:
+            quotes.name(intent.quote_id, symbol, state.side, name)
 
     def _wanted(self, client_order_id: str) -> Facts | None:
         intent = self._fold.wanted.get(client_order_id)
@@ -81,9 +97,7 @@ class Restorer:
             if not intents:
                 continue
             request = Request(key, asked.request_id, asked.sender, asked.command, [])
-            request.is_list = isinstance(
-                asked.command, m.PlaceOrders | m.CancelOrders | m.CancelAll
-            )
+            request.is_list = isinstance(asked.command, LISTS)
             self._ledger.open(request)
             firsts = [intent for intent in intents if not intent.order.is_secondary]
             by_index = {intent.index: intent for intent in firsts}
@@ -110,6 +124,8 @@ def _size(command: m.Command, by_index: dict[int, r.IntentRecord]) -> int:
             return len(orders)
         case m.CancelOrders(names):
             return len(names)
+        case m.MassQuote():
+            return len(sides_of(command))
     return max(by_index) + 1
 
 

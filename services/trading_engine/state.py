@@ -20,6 +20,7 @@ from services.trading_engine.outbox import Outbox
 from services.trading_engine.pacing import Pacer
 from services.trading_engine.parents import Parents
 from services.trading_engine.profit import Profit
+from services.trading_engine.quote_index import QuoteIndex
 from services.trading_engine.records import Entry, ModeRecord, ReportRecord
 from services.trading_engine.repeats import Repeats
 from services.trading_engine.store import OrderStore
@@ -60,8 +61,10 @@ class EngineState:
         self.capabilities = capabilities
         self.ids = ClientOrderIds(config.engine_number, start_counter)
         self.store = OrderStore()
+        self.quotes = QuoteIndex()
         self.market = MarketView(venue)
         self.pacer = Pacer(config.rate_per_second, config.rate_burst)
+        self.quote_pacer = Pacer(config.quote_rate_per_second, config.quote_rate_burst)
         share = config.budget_share
         self._query_pacer = Pacer(config.query_rate_per_second * share, config.query_burst * share)
         self._questions: deque[bytes] = deque()  # waiting for the query budget

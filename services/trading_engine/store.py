@@ -33,6 +33,7 @@ class OrderStore:
         self.positions: dict[str, Decimal] = {}
         self._groups: dict[str, dict[str, Order]] = {}  # linked orders by link_id
         self._working: dict[tuple[str, m.Side], Decimal] = {}
+        self._reserved: dict[str, tuple[tuple[str, m.Side], Decimal]] = {}
         self._counted: dict[str, tuple[tuple[str, m.Side], Decimal]] = {}
 
     # --- orders -------------------------------------------------------------------------------
@@ -81,6 +82,16 @@ class OrderStore:
         if counted is not None and counted[0] == (instrument, side):
             working -= counted[1]
         return working
+
+    def reserve(self, name: str, key: tuple[str, m.Side], quantity: Decimal) -> None:
+        """Count what may become an order of its own, until it is released."""
+        self._reserved[name] = key, quantity
+        self._working[key] = self._working.get(key, ZERO) + quantity
+
+    def release(self, name: str) -> None:
+        key, quantity = self._reserved.pop(name, (None, ZERO))
+        if key is not None:
+            self._working[key] -= quantity
 
     def held_instruments(self) -> set[str]:
         """Those with a position or open orders."""
