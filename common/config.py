@@ -212,6 +212,7 @@ class SimulatorConfig(Config):
     replay: list[str] = []  # recordings that are the market instead of a made-up one
     replay_speed: Positive = 1.0
     control: bool = False  # serve /control/v1 to this machine: faults for tests
+    truth_log: str = ""  # a file below the run directory: every order and fill, for tests
 
 
 class KeyConfig(Config):
