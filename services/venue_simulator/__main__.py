@@ -10,6 +10,7 @@ from common.venues import load
 from services.venue_simulator.core import VenueSimulator
 from services.venue_simulator.recordings import recorded_market
 from services.venue_simulator.shell import Server
+from services.venue_simulator.truth import TruthFile, WriteTruth
 
 
 def build(arguments: service.Arguments) -> Shell:
@@ -22,6 +23,9 @@ def build(arguments: service.Arguments) -> Shell:
     process = arguments.process("venue_simulator")
     shell = Shell(process, core, arguments.run_dir, publisher=f"health.{process}")
     Server(shell, core, found[0], arguments.run_dir.state)
+    if found[0].truth_log:
+        file = TruthFile(arguments.run_dir.path / found[0].truth_log)
+        shell.extend(WriteTruth, file.write)
     return shell
 
 

@@ -25,6 +25,7 @@ from services.venue_simulator.exchange import Exchange
 from services.venue_simulator.faults import AnswerHttp, Faults
 from services.venue_simulator.market import Market
 from services.venue_simulator.replay import Recording, ReplayMarket
+from services.venue_simulator.truth import Witness, WriteTruth
 
 # Orders and trades are numbered from the milliseconds since 2020, so that a restart repeats none.
 NUMBERS_SINCE_NS = 1_577_836_800_000_000_000
@@ -106,6 +107,7 @@ class VenueSimulator:
         self._world = SimulatedWorld(config, venue_ns, recording)
         exchange = self._world.exchange
         self.server: ProtocolServer = venue.simulator(config, exchange, self._world, venue_ns)
+        self._witness = Witness(exchange) if config.truth_log else None
         self._faults = Faults(self.server.controls.client_of)
         self.control = Control(
             self.server.controls, exchange, self._world.market, self._faults, self._clock
@@ -117,7 +119,11 @@ class VenueSimulator:
 
     def handle(self, event: Any, now_ns: int) -> Sequence[Any]:
         """Returns the commands named in the module's docstring, and those of common/core.py."""
-        return self._faults.pass_on(self._handle(event, now_ns), now_ns)
+        outputs = self._faults.pass_on(self._handle(event, now_ns), now_ns)
+        return [*outputs, *self._noted()]
+
+    def _noted(self) -> Sequence[WriteTruth]:
+        return self._witness.take() if self._witness is not None else ()
 
     def _handle(self, event: Any, now_ns: int) -> Sequence[Any]:
         venue_ns = self._clock.at(now_ns)
@@ -147,7 +153,8 @@ class VenueSimulator:
         venue_ns = self._clock.at(now_ns)
         self._world.exchange.advance(venue_ns)
         outputs = self._faults.pass_on(self.server.on_time(venue_ns), now_ns)
-        return [*self._faults.on_time(now_ns), *outputs, c.WakeAt(now_ns + STEP_NS)]
+        late = self._faults.on_time(now_ns)
+        return [*late, *outputs, *self._noted(), c.WakeAt(now_ns + STEP_NS)]
 
 
 def _start_ns(config: SimulatorConfig, now_ns: int) -> int:
