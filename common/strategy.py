@@ -18,6 +18,7 @@ the same events lead to the same orders. It needs no lock: one handler runs at a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeVar, dataclass_transform, get_args, get_origin
 
@@ -55,6 +56,7 @@ class OwnOrder:
         client_order_id: "" until the engine has named it.
         status: PENDING_NEW from place() on; REJECTED also when the engine refused it.
         in_doubt: whether it lives is not known; it counts as working until that is settled.
+        linked: the orders that were placed together with it.
         refusal, text: why it, or the last modify or cancel of it, was refused.
     """
 
@@ -66,6 +68,7 @@ class OwnOrder:
         "cum_quantity",
         "in_doubt",
         "instrument",
+        "linked",
         "post_only",
         "price",
         "quantity",
@@ -95,6 +98,7 @@ class OwnOrder:
         self.in_doubt = False
         self.refusal: RejectReason | None = None
         self.text = ""
+        self.linked: list[OwnOrder] = []
         self.asked = ""  # the modify or cancel that is under way
         self.cancel_wanted = False
         self.wanted_quantity: Decimal | None = None  # of the modify under way
@@ -154,7 +158,7 @@ class Host(Protocol):
     @property
     def working_orders(self) -> list[OwnOrder]: ...
     def place(self, command: m.PlaceOrder) -> OwnOrder: ...
-    def modify(self, order: OwnOrder, price: Decimal | None, quantity: Decimal | None) -> bool: ...
+    def modify(self, order: OwnOrder, change: m.ModifyOrder) -> bool: ...
     def cancel(self, order: OwnOrder) -> bool: ...
     def cancel_all(self, instrument: str | None) -> None: ...
     def subscribe(self, instrument: str, kinds: tuple[str, ...]) -> None: ...
@@ -254,8 +258,17 @@ class Strategy(Generic[P]):
         trigger_price: Number | None = None,
         trigger: m.TriggerPrice | None = None,
         tag: str = "",
+        trigger_offset: Number | None = None,
+        display_quantity: Number | None = None,
+        price_type: m.PriceType | None = None,
+        contingency_type: m.ContingencyType | None = None,
+        fill_condition: m.FillCondition | None = None,
+        linked_orders: Sequence[m.LinkedOrder] = (),
     ) -> OwnOrder:
         """Place an order: a LIMIT with a price, else a MARKET. on_order tells what comes of it.
+
+        linked_orders: made by linked_order() of common/linked.py; each is an order of its own in
+        `linked` of the one that is returned.
 
         Raises:
             ValueError: a number that is not exact; floats go through Instrument.round_price.
@@ -267,31 +280,48 @@ class Strategy(Generic[P]):
                 side,
                 exact_number("quantity", quantity),
                 kind,
-                None if price is None else exact_number("price", price),
+                _optional("price", price),
                 time_in_force,
                 post_only,
                 reduce_only,
-                None if trigger_price is None else exact_number("trigger_price", trigger_price),
+                _optional("trigger_price", trigger_price),
                 trigger,
                 owner=self.name,
                 tag=tag,
                 reprice=reprice,
+                trigger_offset=_optional("trigger_offset", trigger_offset),
+                display_quantity=_optional("display_quantity", display_quantity),
+                contingency_type=contingency_type,
+                fill_condition=fill_condition,
+                linked_orders=list(linked_orders),
+                price_type=price_type,
             )
         )
 
     def modify(
-        self, order: OwnOrder, *, price: Number | None = None, quantity: Number | None = None
+        self,
+        order: OwnOrder,
+        *,
+        price: Number | None = None,
+        quantity: Number | None = None,
+        trigger_price: Number | None = None,
+        trigger_offset: Number | None = None,
+        display_quantity: Number | None = None,
     ) -> bool:
-        """Change price or total quantity in place.
+        """Change price, total quantity or another term in place.
 
         Returns:
             False when nothing was sent, since the order is not settled.
         """
-        return self._desk.modify(
-            order,
-            None if price is None else exact_number("price", price),
-            None if quantity is None else exact_number("quantity", quantity),
+        change = m.ModifyOrder(
+            order.client_order_id,
+            _optional("price", price),
+            _optional("quantity", quantity),
+            _optional("trigger_price", trigger_price),
+            trigger_offset=_optional("trigger_offset", trigger_offset),
+            display_quantity=_optional("display_quantity", display_quantity),
         )
+        return self._desk.modify(order, change)
 
     def cancel(self, order: OwnOrder) -> bool:
         """Cancel; an order that has no name yet as soon as it has. False: it is closed already."""
@@ -404,6 +434,10 @@ def exact_number(field: str, value: Number) -> Decimal:
         return m.Exact(value if isinstance(value, Decimal) else str(value))
     except (ValueError, ArithmeticError):
         raise ValueError(f"{field}: {value!r} is not a number of usable size") from None
+
+
+def _optional(field: str, value: Number | None) -> Decimal | None:
+    return None if value is None else exact_number(field, value)
 
 
 def read_parameters(kind: type[P], values: dict[str, Any]) -> P:

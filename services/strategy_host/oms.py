@@ -101,17 +101,19 @@ class Oms:
         order = OwnOrder("", command, now_ns)
         order.request_id = self._ask("place", command, order)
         self._open[order.request_id] = order
+        for number, linked in enumerate(command.linked_orders, 1):
+            other = OwnOrder(f"{order.request_id}/{number}", _as_place(command, linked), now_ns)
+            order.linked.append(other)
+            self._open[other.request_id] = other
         self._budget.spend(now_ns)
         self.placed += 1
         return order
 
-    def modify(
-        self, order: OwnOrder, price: Decimal | None, quantity: Decimal | None, now_ns: int
-    ) -> bool:
-        if not order.is_settled or (price is None and quantity is None):
+    def modify(self, order: OwnOrder, change: m.ModifyOrder, now_ns: int) -> bool:
+        if not order.is_settled or change == m.ModifyOrder(change.client_order_id):
             return False
-        command = m.ModifyOrder(order.client_order_id, price, quantity, owner=self._owner)
-        order.asked, order.wanted_quantity = "modify", quantity
+        command = msgspec.structs.replace(change, owner=self._owner)
+        order.asked, order.wanted_quantity = "modify", change.quantity
         self._ask("modify", command, order)
         self._budget.spend(now_ns)
         return True
@@ -242,7 +244,8 @@ class Oms:
         if pending.kind in ("place", "query") and not (never_sent and pending.kind == "place"):
             pending.again_ns = now_ns + AGAIN_NS
             if order is not None and pending.kind == "place":
-                order.in_doubt = order.revision < 0
+                for each in (order, *order.linked):
+                    each.in_doubt = each.revision < 0
             return [] if order is None else [order]
         del self._pending[event.request_id]
         if never_sent:
@@ -283,7 +286,11 @@ class Oms:
             update.post_only,
             tag=update.tag,
         )
-        return OwnOrder(f"={update.client_order_id}", command, update.created_ns)
+        order = OwnOrder(f"={update.client_order_id}", command, update.created_ns)
+        first = self._by_name.get(update.link_id) if update.is_secondary else None
+        if first is not None:
+            first.linked.append(order)
+        return order
 
     def _file(self, order: OwnOrder) -> None:
         self._by_name[order.client_order_id] = order
@@ -301,10 +308,26 @@ class Oms:
                 del self._by_name[name]
 
     def _refuse(self, order: OwnOrder, reason: R | None, text: str) -> None:
-        """It never was an order."""
-        order.status, order.in_doubt = S.REJECTED, False
-        order.refusal, order.text = reason, text
-        self._open.pop(order.request_id, None)
+        """It never was an order, nor were those that it was to be placed with."""
+        for each in (order, *order.linked):
+            each.status, each.in_doubt = S.REJECTED, False
+            each.refusal, each.text = reason, text
+            self._open.pop(each.request_id, None)
+
+
+def _as_place(first: m.PlaceOrder, linked: m.LinkedOrder) -> m.PlaceOrder:
+    """What an own order is made from."""
+    return m.PlaceOrder(
+        first.instrument,
+        linked.side,
+        first.quantity if linked.quantity is None else linked.quantity,
+        linked.order_type,
+        linked.price,
+        linked.time_in_force,
+        linked.post_only,
+        linked.reduce_only,
+        tag=linked.tag or first.tag,
+    )
 
 
 def _apply(order: OwnOrder, update: m.OrderUpdated) -> None:

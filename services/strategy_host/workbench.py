@@ -115,8 +115,8 @@ class Workbench:
     def place(self, command: m.PlaceOrder) -> OwnOrder:
         return self.oms.place(command, self._now_ns)
 
-    def modify(self, order: OwnOrder, price: Decimal | None, quantity: Decimal | None) -> bool:
-        return self.oms.modify(order, price, quantity, self._now_ns)
+    def modify(self, order: OwnOrder, change: m.ModifyOrder) -> bool:
+        return self.oms.modify(order, change, self._now_ns)
 
     def cancel(self, order: OwnOrder) -> bool:
         return self.oms.cancel(order, self._now_ns)
