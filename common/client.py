@@ -101,7 +101,7 @@ class Client:
         self._subscriber.setsockopt(zmq.RCVHWM, 100_000)
         self._topics: dict[str, _Topic] = {}
         self._connected: set[str] = set()
-        self._beats: dict[int, float] = {}  # publisher start -> when it last beat
+        self._beats: dict[int, float] = {}  # publisher start -> when it was last heard
         self._dealers: dict[str, zmq.Socket[bytes]] = {}
 
     def __enter__(self) -> Client:
@@ -191,7 +191,8 @@ class Client:
     ) -> list[Received | Lost]:
         start, sequence = envelope.publisher_start_ns, envelope.sequence
         if start < known.start_ns:
-            return []
+            return []  # late, of the one before, or the clock went back: see _silent_topics
+        self._beats[start] = time.monotonic()
         lost: list[Received | Lost] = []
         if known.synced and start == known.start_ns:
             is_part = isinstance(envelope.message, m.InstrumentList)
@@ -230,15 +231,22 @@ class Client:
         return lost
 
     def _silent_topics(self) -> list[Lost]:
-        """Judged only when nothing is waiting to be read, so that a slow caller blames nobody."""
+        """Judged only when nothing is waiting to be read, so that a slow caller blames nobody.
+
+        Whoever speaks next on a silent publisher's topics is the new one, even if its start is the
+        lower one because the wall clock was set back between the two.
+        """
         now = time.monotonic()
         silent = {start for start, seen in self._beats.items() if now - seen > SILENT_S}
         for start in silent:
             del self._beats[start]
+        gone = {name: known for name, known in self._topics.items() if known.start_ns in silent}
+        for known in gone.values():
+            known.start_ns = 0
         return [
             self._lose(topic, "the publisher is silent")
-            for topic, known in self._topics.items()
-            if known.synced and known.start_ns in silent
+            for topic, known in gone.items()
+            if known.synced
         ]
 
     # --- commands ---

@@ -82,7 +82,7 @@ class Shell:
         self._traces = logs.is_tracing()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         self._publisher = Publisher(
-            self.loop, self._context, run_dir.endpoint(publisher), self.feed
+            self.loop, self._context, run_dir.endpoint(publisher), self.feed, self._refuse
         )
         self._subscriber = Subscriber(
             self.loop, self._context, [run_dir.endpoint(name) for name in subscribe], self.feed
@@ -475,6 +475,11 @@ class Shell:
 
     def _count(self, command: c.Count) -> None:
         self._counters[command.name] += command.by
+
+    def _refuse(self, topic: str, size: int) -> None:
+        self._counters["messages_too_large"] += 1
+        fields = {"topic": topic, "bytes": str(size)}
+        self._alert(c.Alert("ERROR", "a message too large for the bus was not sent", fields))
 
     def _alert(self, command: c.Alert) -> None:
         self._counters[f"alerts_{command.level.lower()}"] += 1

@@ -21,7 +21,9 @@ BEAT_TOPICS = 8_000  # in one beat: readers refuse messages over 1 MiB and would
 class Publisher:
     """One XPUB socket. Tells joiners and leavers of exact topics through on_event.
 
-    Joiners of one topic within 50 ms share one snapshot.
+    Joiners of one topic within 50 ms share one snapshot. A message that readers would refuse for
+    its size is not sent, since it would cost them the connection; on_refused(topic, bytes) is told,
+    and its sequence is used up, so that readers see that something is missing.
     """
 
     def __init__(
@@ -30,10 +32,12 @@ class Publisher:
         context: zmq.Context[zmq.Socket[bytes]],
         endpoint: str,
         on_event: Callable[[Event], None],
+        on_refused: Callable[[str, int], None],
     ) -> None:
         self.start_ns = now_ns()
         self._loop = loop
         self._on_event = on_event
+        self._on_refused = on_refused
         self._sequences: dict[str, int] = {}
         self._changed: set[str] = set()
         self._changed_before: set[str] = set()
@@ -63,6 +67,9 @@ class Publisher:
             received_ns=command.received_ns,
             sent_ns=now_ns(),
         )
+        if len(frame) > sockets.MAX_MESSAGE_BYTES:
+            self._on_refused(topic, len(frame))
+            return
         self._socket.send(frame, zmq.NOBLOCK)
         self._reader.poke()
 

@@ -132,8 +132,10 @@ class Subscriber:
             envelope.sequence,
             envelope.message,
         )
-        if known.start_ns and start < known.start_ns:
-            return False
+        if start < known.start_ns:
+            return False  # a late message of the one before, or the clock went back: see _silence
+        if start not in self._beats:
+            self._beats[start] = self._loop.time()
         if known.synced and start == known.start_ns:
             if sequence == known.sequence + 1:
                 known.sequence = sequence
@@ -184,9 +186,15 @@ class Subscriber:
         if late:
             self._beats = dict.fromkeys(self._beats, now)
             return
-        silent = {start for start, seen in self._beats.items() if now - seen > SILENT_S}
-        for start in silent:
+        self._silence({start for start, seen in self._beats.items() if now - seen > SILENT_S})
+
+    def _silence(self, starts: set[int]) -> None:
+        """These publishers are gone; whoever speaks next on their topics is the new one, even if
+        its start is the lower one because the wall clock was set back between the two."""
+        for start in starts:
             del self._beats[start]
         for topic, known in list(self._topics.items()):
-            if known.synced and known.start_ns in silent:
-                self._lose(topic, "the publisher is silent")
+            if known.start_ns in starts:
+                known.start_ns = 0
+                if known.synced:
+                    self._lose(topic, "the publisher is silent")

@@ -223,6 +223,9 @@ class Calls:
         self._doubt(call, now_ns)
 
     def log(self, call: Call, outcome: str, now_ns: int) -> None:
+        if call.is_logged:
+            return
+        call.is_logged = True
         latency_ms = (now_ns - call.sent_ns) / NS_PER_MS
         self._state.out.add(c.ApiCalled(call.method, latency_ms, outcome, call.client_order_id))
 

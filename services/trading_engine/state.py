@@ -30,7 +30,8 @@ class Call(msgspec.Struct, eq=False):
     """Context of one call to the venue.
 
     kind: "place", "modify", "cancel", "cancel_all", "sync" or "query". orders: what it concerns.
-    answered: yes, but the orders' own reports are still to come. round: of a query.
+    answered: yes, but the orders' own reports are still to come. round: of a query. is_logged: its
+    outcome; what comes of it later is in the orders' reports.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Call(msgspec.Struct, eq=False):
     round: int = 0
     orders: list[str] = []
     answered: bool = False
+    is_logged: bool = False
 
 
 class EngineState:

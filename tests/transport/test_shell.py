@@ -179,6 +179,53 @@ def test_row_60_a_restarted_publisher_is_noticed_and_asked_for_a_snapshot(
     assert len(starts) == 2
 
 
+@pytest.mark.parametrize("followed", ["book.deribit.X", "book."])
+def test_row_60_a_publisher_that_restarts_with_an_earlier_start_is_followed(
+    run, run_dir: RunDir, followed: str
+) -> None:
+    """The wall clock was set back between its two lives."""
+
+    def answer(event: c.Event) -> list[object]:
+        if isinstance(event, c.Subscribed) and event.topic.startswith("book."):
+            return [c.Publish(event.topic, m.BookSnapshot("deribit.X", [1.0, 1.0], []))]
+        return []
+
+    snapshot = c.Publish("book.deribit.X", m.BookSnapshot("deribit.X", [1.0, 1.0], []))
+    first_shell = Shell("a", Scripted(answer), run_dir, publisher="md.a")
+    future_ns = first_shell._publisher.start_ns = 2**62
+    first = run(first_shell)
+    reader = Scripted(silent)
+    joiner = run(Shell("b", reader, run_dir, publisher="md.b", subscribe=["md.a"]))
+    joiner.do(c.Subscribe(followed))
+
+    def hears(start_ns: int, running: Running) -> bool:
+        running.do(snapshot)
+        return any(event.publisher_start_ns == start_ns for event in reader.of(c.BusMessage))
+
+    wait_for(lambda: hears(future_ns, first))
+    first.stop()
+    second_shell = Shell("a", Scripted(answer), run_dir, publisher="md.a")
+    second = run(second_shell)
+    wait_for(lambda: hears(second_shell._publisher.start_ns, second))
+    assert reader.of(c.TopicLost)
+
+
+def test_row_66_a_message_that_readers_would_refuse_is_not_sent_and_told(
+    run, run_dir: RunDir
+) -> None:
+    publisher = run(Shell("a", Scripted(silent), run_dir, publisher="md.a"))
+    reader = Scripted(silent)
+    joiner = run(Shell("b", reader, run_dir, publisher="md.b", subscribe=["md.a"]))
+    joiner.do(c.Subscribe("quote.deribit.X"), c.Subscribe("alert.a"))
+    wait_for(lambda: len(publisher.shell.core.of(c.Subscribed)) == 2)
+    quote = m.Quote("deribit.X", 1.0, 1.0, 2.0, 1.0)
+    huge = m.Quote("x" * (1 << 20), 1.0, 1.0, 2.0, 1.0)
+    publisher.do(*(c.Publish("quote.deribit.X", each) for each in (quote, huge, quote)))
+    wait_for(lambda: reader.of(c.TopicLost))  # what is missing is seen by the reader
+    wait_for(lambda: any(isinstance(each.message, m.Alert) for each in reader.of(c.BusMessage)))
+    assert publisher.shell._counters["messages_too_large"] == 1
+
+
 def test_five_thousand_topics_survive_a_publisher_restart(run, run_dir: RunDir) -> None:
     topics = [f"quote.deribit.X{number}" for number in range(5000)]
     publisher = Scripted(silent)

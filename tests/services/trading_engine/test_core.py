@@ -397,6 +397,17 @@ def test_row_19_no_answer_in_two_seconds_is_doubt_and_the_answer_still_counts(be
     assert len(bench.replies(request)) == 1
 
 
+def test_a_call_without_an_answer_is_logged_once(bench: Bench):
+    bench.held = []
+    bench.ask(place())
+    bench.advance(3)
+    bench.cut()
+    logged = [x for x in bench.commands if isinstance(x, c.ApiCalled)]
+    assert [(x.method, x.outcome) for x in logged if x.method == "private/buy"] == [
+        ("private/buy", "no answer")
+    ]
+
+
 def test_row_24_an_order_whose_answer_was_cut_off_is_found_and_never_sent_again(bench: Bench):
     bench.held = []
     request = bench.ask(place())
