@@ -13,7 +13,7 @@ from common.errors import BadMessage
 from common.rundir import RunDir
 from services.cli.processes import Process
 
-READY = "ready"
+READY, DEGRADED = "ready", "degraded"
 
 
 class Beats:
@@ -49,9 +49,10 @@ class Beats:
         while wanted - self.last.keys() and (left := deadline - time.monotonic()) > 0:
             self.wait(min(left, 0.1))
 
-    def is_ready(self, name: str) -> bool:
+    def state(self, name: str) -> str:
+        """What a process says of itself, "" before its first beat."""
         beat = self.last.get(name)
-        return beat is not None and beat.state == READY
+        return beat.state if beat is not None else ""
 
     def _drain(self) -> None:
         while True:

@@ -12,7 +12,7 @@ from common.config import DeskConfig
 from common.domain.risk import Limits
 from common.errors import ConfigError
 from common.rundir import RunDir
-from services.cli.health import Beats
+from services.cli.health import DEGRADED, READY, Beats
 from services.cli.processes import Process, processes
 from services.cli.settings import (
     CliError,
@@ -21,7 +21,7 @@ from services.cli.settings import (
     read_record,
     write_record,
 )
-from services.cli.supervisor import Supervisor
+from services.cli.supervisor import WATCHDOG, Supervisor
 from services.trading_engine.shell import read_limits, risk_path
 
 UP_TIMEOUT_S = 60.0
@@ -88,6 +88,7 @@ def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool
         write_record(settings.run_dir, record)
     wanted = processes(config)
     wait_until_ready([p for p in wanted if not p.strategy], supervisor, say)
+    wait_until_ready([WATCHDOG], supervisor, say, well=frozenset({READY, DEGRADED}))
     _tell_strategies([p for p in wanted if p.strategy], supervisor, say)
     return config, not running
 
@@ -131,8 +132,9 @@ def wait_until_ready(
     supervisor: Supervisor,
     say: Callable[[str], None],
     timeout_s: float = UP_TIMEOUT_S,
+    well: frozenset[str] = frozenset({READY}),
 ) -> None:
-    """Return once every process beats `ready`.
+    """Return once every process beats with a state that is well enough.
 
     Raises:
         CliError: names the processes that do not, and why.
@@ -140,10 +142,10 @@ def wait_until_ready(
     started = time.monotonic()
     told: set[str] = set()
     with Beats(wanted, supervisor.run_dir) as beats:
-        while waiting := [p.name for p in wanted if not beats.is_ready(p.name)]:
+        while waiting := [p.name for p in wanted if beats.state(p.name) not in well]:
             beats.wait(0.1)
             for process in wanted:
-                if process.name not in told and beats.is_ready(process.name):
+                if process.name not in told and beats.state(process.name) in well:
                     told.add(process.name)
                     say(f"{process.name} is ready after {time.monotonic() - started:.1f} s")
             elapsed = time.monotonic() - started

@@ -4,6 +4,13 @@ A process whose beats stop while supervisord calls it RUNNING is stuck: it is ki
 supervisord starts another. One that ends three times without ever having become ready is given up;
 if it is an engine, the desk is latched. Beats come from the loops themselves, so a loop that spins
 is noticed as well as a process that was stopped.
+
+A process beats before supervisord calls it RUNNING, which tells the pid and comes a second after
+the start. Its beats tell the pid as well, so the silence of one that stops within that second
+counts from its last beat and not from the allowance of a process that has never beaten.
+
+Silence is counted in our own looks. One that comes late counts little, since beats that we have not
+read are no silence; but it counts, so that a busy machine makes us slower and never blind.
 """
 
 from __future__ import annotations
@@ -15,14 +22,14 @@ import msgspec
 from common import core as c
 from common import messages as m
 from common.domain.modes import DESK
-from services.watchdog.events import GiveUp, Kill, ProcessChanged, Tell
+from services.watchdog.events import GiveUp, Kill, ProcessChanged, ProcessesListed, Tell
 
 NS_PER_S = 1_000_000_000
 LOOK_NS = 100_000_000
 SILENT_NS = 1_750_000_000  # three beats are missed, and were given a moment to come late
 START_NS = 30 * NS_PER_S  # for the first beat of a process
 OLD_S = 25
-LATE_NS = 400_000_000  # our own lateness, after which silence proves nothing
+LOOK_NS_MAX = 2 * LOOK_NS  # of silence in one look, however late it was
 TELL_AGAIN_NS = 300 * NS_PER_S
 STARTS = 3
 ENGINE = "trading_engine."
@@ -30,17 +37,23 @@ ALIVE = frozenset({"STARTING", "RUNNING"})
 ENDED = frozenset({"EXITED", "BACKOFF", "FATAL"})
 WELL = frozenset({"ready", "degraded"})
 LEVELS = {"INFO": 0, "WARNING": 1, "ERROR": 2}
-Event = c.Event | ProcessChanged
+Event = c.Event | ProcessChanged | ProcessesListed
 Command = c.CoreCommand | Kill | GiveUp | Tell
 
 
 class Watched(msgspec.Struct):
-    """One process. since_ns: start or last beat, whichever is later; failed_starts: in a row."""
+    """One process.
+
+    pid: 0 until supervisord told it. beat_pid: whose beat came last, 0 where none came since the
+    start. ended_pid: the process before, whose late beats count for nobody. silent_ns: since the
+    start or the last beat, whichever is later. failed_starts: in a row.
+    """
 
     state: str = "STOPPED"
     pid: int = 0
-    since_ns: int = 0
-    has_beaten: bool = False
+    beat_pid: int = 0
+    ended_pid: int = 0
+    silent_ns: int = 0
     was_ready: bool = False
     failed_starts: int = 0
     killed: int = 0
@@ -60,15 +73,21 @@ class Watchdog:
         self._min_level = LEVELS[min_level]
         self._told: dict[tuple[str, str], Told] = {}
         self._looked_ns = 0
+        self._is_listed = False
+        self._said = c.SetState("starting", "waits for supervisord")
         self._out: list[Command] = []
 
     def handle(self, event: Event, now_ns: int) -> Sequence[Command]:
         match event:
             case c.Started():
-                self._out += [c.Subscribe("health."), c.Subscribe("alert."), c.SetState("ready")]
+                self._out += [c.Subscribe("health."), c.Subscribe("alert."), self._said]
                 self._look_again(now_ns)
-            case ProcessChanged() if event.name in self._processes:
-                self._on_changed(self._processes[event.name], event, now_ns)
+            case ProcessesListed():
+                self._is_listed = True
+                for change in event.processes:
+                    self._on_changed(change, now_ns)
+            case ProcessChanged():
+                self._on_changed(event, now_ns)
             case c.BusMessage(message=m.Health() as beat):
                 self._on_beat(beat, now_ns)
             case c.BusMessage(message=m.Alert() as alert):
@@ -76,15 +95,19 @@ class Watchdog:
         return self._flush()
 
     def on_time(self, now_ns: int) -> Sequence[Command]:
-        if now_ns - self._looked_ns > LOOK_NS + LATE_NS:
-            self._forgive(now_ns)
+        passed_ns = min(now_ns - self._looked_ns, LOOK_NS_MAX)
         self._look_again(now_ns)
         for name, process in self._processes.items():
-            if process.state in ALIVE and process.pid:
+            if process.state in ALIVE:
+                process.silent_ns += passed_ns
                 self._look_at(name, process, now_ns)
         return self._flush()
 
     def _flush(self) -> list[Command]:
+        state = self._state()
+        if state != self._said:
+            self._said = state
+            self._out.append(state)
         commands, self._out = self._out, []
         return commands
 
@@ -92,44 +115,62 @@ class Watchdog:
         self._looked_ns = now_ns
         self._out.append(c.WakeAt(now_ns + LOOK_NS))
 
-    def _forgive(self, now_ns: int) -> None:
-        """We were late ourselves: the machine was, so nobody's silence means anything yet."""
-        for process in self._processes.values():
-            process.since_ns = max(process.since_ns, now_ns - SILENT_NS // 2)
+    def _state(self) -> c.SetState:
+        """Ready is who would notice, within two seconds, that a process of the desk is stuck."""
+        if not self._is_listed:
+            return self._said
+        given_up = [name for name, process in self._processes.items() if process.given_up]
+        if given_up:
+            return c.SetState("degraded", f"given up: {', '.join(given_up)}")
+        for name, process in self._processes.items():
+            if process.state in ALIVE and not process.beat_pid:
+                return c.SetState("starting", f"waits for the first beat of {name}")
+        return c.SetState("ready")
 
     # --- looking ------------------------------------------------------------------------------
 
     def _look_at(self, name: str, process: Watched, now_ns: int) -> None:
-        silent_ns = now_ns - process.since_ns
-        if silent_ns <= (SILENT_NS if process.has_beaten else START_NS):
+        if process.silent_ns <= (SILENT_NS if process.beat_pid else START_NS) or not process.pid:
             return
         process.killed += 1
-        process.since_ns = now_ns
-        seconds = f"{silent_ns / NS_PER_S:.1f}"
+        seconds = f"{process.silent_ns / NS_PER_S:.1f}"
+        process.silent_ns = 0
         self._alert("ERROR", f"{name} is stuck: killed", now_ns, silent_s=seconds)
         self._out += [c.Count("processes_killed"), Kill(name, process.pid)]
 
     def _on_beat(self, beat: m.Health, now_ns: int) -> None:
         process = self._processes.get(beat.process)
-        if process is None or process.pid not in (0, beat.pid):
+        if process is None or process.pid not in (0, beat.pid) or beat.pid == process.ended_pid:
             return
-        process.has_beaten, process.since_ns = True, now_ns
+        process.beat_pid = beat.pid
+        process.silent_ns = -min(now_ns - self._looked_ns, LOOK_NS_MAX)  # not silent before
         if beat.state in WELL:
             process.was_ready, process.failed_starts = True, 0
 
-    def _on_changed(self, process: Watched, event: ProcessChanged, now_ns: int) -> None:
-        before, process.state = process.state, event.state
-        if event.state == "STARTING" or (event.pid and event.pid != process.pid):
-            process.has_beaten = process.was_ready = False
-            # One that beat for somebody before us has to beat for us within our first seconds.
-            process.since_ns = now_ns - min(event.age_s, OLD_S) * NS_PER_S
-            process.given_up = process.given_up and event.state != "STARTING"
-        if event.state in ALIVE:
-            process.pid = event.pid
+    def _on_changed(self, event: ProcessChanged, now_ns: int) -> None:
+        process = self._processes.get(event.name)
+        if process is None:
             return
-        process.pid = 0
+        if event.state in ALIVE:
+            self._on_alive(process, event)
+            return
+        before, process.state = process.state, event.state
+        process.ended_pid = process.pid or process.beat_pid or process.ended_pid
+        process.pid = process.beat_pid = 0
         if event.state in ENDED and before not in ENDED:
             self._on_ended(event.name, process, now_ns)
+
+    def _on_alive(self, process: Watched, event: ProcessChanged) -> None:
+        if event.pid and event.pid == process.ended_pid:
+            return  # the list was made before it ended, and is read after
+        is_new = event.state == "STARTING" and process.state not in ALIVE
+        if is_new or (event.pid and event.pid not in (process.pid, process.beat_pid)):
+            process.pid = process.beat_pid = 0
+            process.was_ready = False
+            # One that beat for somebody before us has to beat for us within our first seconds.
+            process.silent_ns = min(event.age_s, OLD_S) * NS_PER_S
+            process.given_up = process.given_up and not is_new
+        process.state, process.pid = event.state, event.pid or process.pid
 
     def _on_ended(self, name: str, process: Watched, now_ns: int) -> None:
         if process.was_ready:
@@ -143,7 +184,7 @@ class Watchdog:
         process.given_up = True
         text = f"FATAL: {name} ended {process.failed_starts} times without becoming ready"
         self._alert("ERROR", text, now_ns)
-        self._out += [GiveUp(name), c.SetState("degraded", text)]
+        self._out.append(GiveUp(name))
         process.failed_starts = 0
         if name.startswith(ENGINE):
             self._out.append(c.SetLatch(DESK, text))

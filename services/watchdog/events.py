@@ -17,6 +17,12 @@ class ProcessChanged(Data):
     age_s: int = 0
 
 
+class ProcessesListed(Data):
+    """All of them as they are now."""
+
+    processes: list[ProcessChanged]
+
+
 class Kill(Data):
     """SIGKILL; supervisord starts it again."""
 

@@ -14,7 +14,7 @@ from loguru import logger
 from common import logs
 from common.transport.loop import Shell
 from services.cli.supervisor import NOT_THERE, Supervisor
-from services.watchdog.events import GiveUp, Kill, ProcessChanged, Tell
+from services.watchdog.events import GiveUp, Kill, ProcessChanged, ProcessesListed, Tell
 
 STDIN, STDOUT = 0, 1
 READ_BYTES = 65536
@@ -22,6 +22,7 @@ PREFIX = "PROCESS_STATE_"
 WEBHOOK_TIMEOUT_S = 5.0
 MAX_BUFFER = 1 << 20
 WAKES, WAKE_S = 3, 0.05
+ASK_AGAIN_S = 0.2
 
 
 class Listener:
@@ -45,10 +46,15 @@ class Listener:
         self._say("READY\n")
 
     def _read_states(self) -> None:
-        for row in self._supervisor.states():
-            age_s = max(0, row["now"] - row["start"])
-            changed = ProcessChanged(row["name"], row["statename"], int(row["pid"]), age_s)
-            self._shell.loop.call_soon_threadsafe(self._shell.feed, changed)
+        while not (rows := self._supervisor.states()):
+            time.sleep(ASK_AGAIN_S)
+        listed = [
+            ProcessChanged(
+                row["name"], row["statename"], int(row["pid"]), max(0, row["now"] - row["start"])
+            )
+            for row in rows
+        ]
+        self._shell.loop.call_soon_threadsafe(self._shell.feed, ProcessesListed(listed))
 
     # --- supervisord's protocol ---------------------------------------------------------------
 

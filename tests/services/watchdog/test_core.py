@@ -7,7 +7,7 @@ import pytest
 from common import core as c
 from common import messages as m
 from services.watchdog.core import LOOK_NS, Watchdog
-from services.watchdog.events import GiveUp, Kill, ProcessChanged, Tell
+from services.watchdog.events import GiveUp, Kill, ProcessChanged, ProcessesListed, Tell
 
 ENGINE, GATEWAY = "trading_engine.deribit.main", "gateway"
 SECOND = 1_000_000_000
@@ -40,6 +40,9 @@ class Bench:
 
     def of(self, kind: type) -> list[object]:
         return [x for x in self.done if isinstance(x, kind)]
+
+    def states(self) -> list[str]:
+        return [x.state for x in self.done if isinstance(x, c.SetState)]
 
 
 @pytest.fixture
@@ -99,6 +102,57 @@ def test_beats_of_the_process_before_do_not_count_for_the_new_one(bench: Bench):
     bench.beat(pid=7)
     bench.pass_time(5)
     assert bench.of(Kill) == []  # it still has its 30 s
+
+
+def test_row_15_one_that_stops_before_supervisord_calls_it_running_is_killed_as_soon(bench: Bench):
+    bench.state("EXITED", 7)
+    bench.state("STARTING")  # supervisord does not tell the pid yet
+    bench.beat(pid=8)
+    bench.pass_time(1)
+    bench.state("RUNNING", 8)
+    bench.pass_time(0.7)
+    assert bench.of(Kill) == []
+    bench.pass_time(0.2)
+    assert bench.of(Kill) == [Kill(ENGINE, 8)]
+
+
+def test_a_beat_that_the_dead_process_left_behind_is_nobodys(bench: Bench):
+    bench.state("EXITED", 7)
+    bench.beat(pid=7)
+    bench.state("STARTING")
+    bench.beat(pid=7)
+    bench.state("RUNNING", 8)
+    bench.pass_time(29)
+    assert bench.of(Kill) == []
+    bench.feed(ProcessesListed([ProcessChanged(ENGINE, "RUNNING", 7, 100)]))  # made before its end
+    bench.beat(pid=8)
+    bench.pass_time(2)
+    assert bench.of(Kill) == [Kill(ENGINE, 8)]
+
+
+def test_on_a_machine_that_is_always_late_a_stuck_process_is_killed_all_the_same(bench: Bench):
+    for _ in range(10):
+        bench.now += SECOND
+        bench.done += bench.dog.on_time(bench.now)
+    assert bench.of(Kill) == [Kill(ENGINE, 7)]
+
+
+def test_ready_is_who_has_heard_every_process_that_runs(bench: Bench):
+    assert bench.states() == ["starting"]
+    bench.feed(ProcessesListed([ProcessChanged(ENGINE, "RUNNING", 7, 100)]))
+    bench.state("RUNNING", 9, GATEWAY)
+    bench.beat(pid=9, name=GATEWAY)
+    assert bench.states() == ["starting", "ready", "starting", "ready"]
+    bench.state("EXITED", 9, GATEWAY)
+    bench.state("STARTING", 0, GATEWAY)
+    assert bench.of(c.SetState)[-1] == c.SetState(
+        "starting", f"waits for the first beat of {GATEWAY}"
+    )
+    ends(bench, 3, GATEWAY)
+    assert bench.of(c.SetState)[-1] == c.SetState("degraded", f"given up: {GATEWAY}")
+    bench.state("STARTING", 0, GATEWAY)
+    bench.beat(pid=30, name=GATEWAY)
+    assert bench.states()[-1] == "ready"
 
 
 def ends(bench: Bench, times: int, name: str = ENGINE) -> None:
