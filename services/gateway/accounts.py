@@ -137,6 +137,7 @@ class Holdings:
         self._balances: dict[tuple[str, str, str], m.BalanceUpdated] = {}
         self._exposures: dict[tuple[str, str, str], m.Exposure] = {}
         self._alerts: dict[tuple[str, str, str, str], m.RiskAlert] = {}
+        self._protections: dict[tuple[str, str, str, str], m.ProtectionUpdated] = {}
         self._differences: deque[m.PositionDifference] = deque(maxlen=MAX_DIFFERENCES)
         self.synced: set[Account] = set()
 
@@ -177,6 +178,21 @@ class Holdings:
     def alerts(self, accounts: list[Account]) -> list[m.RiskAlert]:
         """The limits that are broken now."""
         return [alert for key, alert in self._alerts.items() if key[:2] in accounts]
+
+    def protect(self, message: m.ProtectionUpdated | m.ProtectionSnapshot) -> None:
+        where = message.venue, message.account
+        if isinstance(message, m.ProtectionSnapshot):
+            for key in [key for key in self._protections if key[:2] == where]:
+                del self._protections[key]
+            for protection in message.protections:
+                self.protect(protection)
+        elif message.event is m.ProtectionEvent.REMOVED:
+            self._protections.pop((*where, message.index, message.mmp_group), None)
+        else:
+            self._protections[*where, message.index, message.mmp_group] = message
+
+    def protections(self, accounts: list[Account]) -> list[m.ProtectionUpdated]:
+        return [item for key, item in sorted(self._protections.items()) if key[:2] in accounts]
 
     def differences(self, accounts: list[Account]) -> list[m.PositionDifference]:
         return [item for item in self._differences if (item.venue, item.account) in accounts]

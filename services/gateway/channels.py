@@ -15,7 +15,16 @@ from services.gateway.catalog import Catalog
 from services.gateway.rpc import CallError
 
 PUBLIC = ("book", "depth", "quote", "trade", "ticker", "index")
-PRIVATE = ("orders", "fills", "positions", "balances", "risk", "account", "strategies")
+PRIVATE = (
+    "orders",
+    "fills",
+    "positions",
+    "balances",
+    "risk",
+    "account",
+    "strategies",
+    "protections",
+)
 OPEN = ("health",)
 INDEX = re.compile(r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]{1,64}\Z")
 INTERVAL = re.compile(r"([0-9]{1,5})(ms|s)\Z")

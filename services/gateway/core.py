@@ -48,6 +48,7 @@ from services.gateway.health import Processes, expected
 from services.gateway.keys import KeyRing
 from services.gateway.params import Params
 from services.gateway.private import Private
+from services.gateway.quoting import Quoting
 from services.gateway.reading import HealthReading, Reading
 from services.gateway.rpc import CallError
 from services.gateway.sessions import Bucket, Session
@@ -111,6 +112,7 @@ class GatewayCore:
         """Every call: its scope and what answers it."""
         reading, trading, account = self.reading, self._trading, self._account
         strategies = StrategyCalls(self._strategies, reading.new_id)
+        quoting = Quoting(reading, trading.permits)
         return {
             "instruments": (MARKET, reading.instruments),
             "book": (MARKET, reading.book),
@@ -133,6 +135,11 @@ class GatewayCore:
             "order.modify": ("trade", trading.modify),
             "order.cancel": ("cancel", trading.cancel),
             "order.cancel_all": ("cancel", trading.cancel_all),
+            "order.mass_quote": ("trade", quoting.mass_quote),
+            "order.cancel_quotes": ("cancel", quoting.cancel_quotes),
+            "mmp.list": ("read", quoting.protections),
+            "mmp.set": ("trade", quoting.set_protection),
+            "mmp.reset": ("trade", quoting.reset_protection),
             "mode.set": ("admin", trading.set_mode),
             "kill": ("admin", trading.kill),
         }
@@ -192,7 +199,7 @@ class GatewayCore:
         for venue, account in self.reading.accounts:
             place = f"{venue}.{account}"
             topics += [f"order.{place}.", f"fill.{place}.", f"order.{place}", f"fill.{place}"]
-            topics += [f"account.{place}", f"risk.{place}"]
+            topics += [f"account.{place}", f"risk.{place}", f"protection.{place}"]
         return [*(c.Subscribe(topic) for topic in topics), self._state]
 
     def _on_stopping(self, event: c.Stopping, now_ns: int) -> Commands:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from common import messages as m
-from services.gateway.api import PLACE, PREFIX, ROUTES, Field, Route
+from services.gateway.api import PLACE, PREFIX, QUOTE_ENTRY, ROUTES, Field, Route
 from services.gateway.history import Kind, Resolution
 
 Schema = dict[str, Any]
@@ -32,6 +32,7 @@ KINDS: dict[str, Schema] = {
     "flag": FLAG,
     "names": TEXT,
     "texts": {"type": "object", "additionalProperties": TEXT},
+    "quotes": {"type": "array", "items": {"$ref": "#/components/schemas/QuoteEntry"}},
     "linked": {"type": "array", "items": {"$ref": "#/components/schemas/LinkedOrder"}},
 }
 PLAIN: dict[Any, Schema] = {str: TEXT, float: NUMBER, int: COUNT, bool: FLAG}
@@ -49,6 +50,7 @@ ROWS: dict[str, type[m.Message]] = {
     "Difference": m.PositionDifference,
     "Strategy": m.StrategyState,
     "StrategyPosition": m.StrategyPosition,
+    "Protection": m.ProtectionUpdated,
 }
 LISTS = {
     "Instruments": {"instruments": "Instrument"},
@@ -63,6 +65,7 @@ LISTS = {
     "Exposures": {"exposure": "Exposure", "alerts": "Alert", "differences": "Difference"},
     "Strategies": {"strategies": "Strategy"},
     "GreeksByExpiry": {"greeks": "Greeks"},
+    "Protections": {"protections": "Protection"},
 }
 # The parameters of an order that a linked one has too; its quantity may be left out.
 LINKED = (
@@ -228,6 +231,15 @@ def _schemas() -> dict[str, Schema]:
             "results": results,
         }
     )
+    schemas["QuoteEntry"] = _object(QUOTE_ENTRY)
+    named = {"field": TEXT, "request_id": TEXT}
+    side = {"instrument": TEXT, "side": TEXT, "client_order_id": TEXT, "status": _or_null(TEXT)}
+    sides = _list(_exactly({**side, **judged, "field": TEXT}))
+    sides["description"] = "One per side that was given: bid before ask, entry by entry."
+    quoted = {**judged, **named, "orders": orders, "results": sides}
+    schemas["MassQuoteAnswer"] = _exactly(quoted)
+    protections = _list(_reference("Protection"))
+    schemas["ProtectionAnswer"] = _exactly({**judged, **named, "protections": protections})
     schemas["ModeAnswer"] = _exactly({"accepted": FLAG, "results": results})
     schemas["StrategyAnswer"] = _exactly(
         {"accepted": FLAG, "reason": _or_null(TEXT), "text": TEXT, "field": TEXT}

@@ -28,13 +28,30 @@ class Permits:
         key = caller.key
         if key is None:
             return
+        self._allow(key, instrument, quantity)
+        self._count(key, caller.now_ns)
+
+    def check_all(self, caller: Caller, quantities: dict[str, Decimal]) -> None:
+        """For a mass quote: the largest quantity by instrument; it counts as one order.
+
+        Raises:
+            CallError: FORBIDDEN or RATE_LIMIT.
+        """
+        key = caller.key
+        if key is None:
+            return
+        for instrument, quantity in quantities.items():
+            self._allow(key, instrument, quantity)
+        self._count(key, caller.now_ns)
+
+    @staticmethod
+    def _allow(key: Key, instrument: str | None, quantity: Decimal | None) -> None:
         if not key.may_trade(instrument or ""):
             text = f"key {key.key_id!r} may not trade {instrument or 'an order unknown here'}"
             raise CallError("FORBIDDEN", text, "instrument")
         if quantity is not None and key.max_quantity is not None and quantity > key.max_quantity:
             text = f"key {key.key_id!r} may order at most {key.max_quantity:f}"
             raise CallError("FORBIDDEN", text, "quantity")
-        self._count(key, caller.now_ns)
 
     def _count(self, key: Key, now_ns: int) -> None:
         rate = key.orders_per_second

@@ -18,7 +18,14 @@ from services.gateway.strategies import Strategies
 
 View = tuple[str, str | None]  # channel, owner (None: all)
 RECENT = 200
-ORDER_COMMANDS = (m.PlaceOrder, m.ModifyOrder, m.CancelOrder, m.CancelAll)
+ORDER_COMMANDS = (
+    m.PlaceOrder,
+    m.ModifyOrder,
+    m.CancelOrder,
+    m.CancelAll,
+    m.MassQuote,
+    m.CancelQuotes,
+)
 
 
 class Private:
@@ -58,6 +65,8 @@ class Private:
             messages = [*holdings.balances(accounts)]
         elif kind == "risk":
             messages = [*holdings.alerts(accounts)]
+        elif kind == "protections":
+            messages = [*holdings.protections(accounts)]
         else:
             return None
         return {"type": "snapshot", kind: [row(message) for message in messages]}
@@ -85,6 +94,8 @@ class Private:
             case m.FillSnapshot():
                 found = self._reading.fills.apply_snapshot(message)
                 return self._fills(found) if message.owner else self._again("fills")
+            case m.ProtectionUpdated() | m.ProtectionSnapshot():
+                return self._protections(message)
             case m.StrategyState():
                 return self._strategy(self._strategies.apply(message))
             case _:
@@ -125,6 +136,14 @@ class Private:
             word = "alert" if isinstance(message, m.RiskAlert) else "difference"
             return self.say("risk", {"type": word} | row(message))
         return []
+
+    def _protections(
+        self, message: m.ProtectionUpdated | m.ProtectionSnapshot
+    ) -> list[GatewayCommand]:
+        self._reading.holdings.protect(message)
+        if isinstance(message, m.ProtectionSnapshot):
+            return self._again("protections")
+        return self.say("protections", {"type": "protection"} | row(message))
 
     def _again(self, kind: str) -> list[GatewayCommand]:
         """A fresh snapshot to every reader: it also tells what is there no more."""

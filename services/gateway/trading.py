@@ -31,7 +31,7 @@ class Trading:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._orders = reading.orders
-        self._permits = Permits()
+        self.permits = self._permits = Permits()
 
     def place(self, caller: Caller) -> Result:
         params = caller.params

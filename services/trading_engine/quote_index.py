@@ -9,39 +9,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-import msgspec
-
 from common import messages as m
 from common.messages import Side
 from common.venues.order_entry import quote_key
 
 NAMES_KEPT = 10_000  # of quotes that were never answered
 Slot = tuple[str, Side, str]
-
-
-class WantedSide(msgspec.Struct, frozen=True):
-    """One side of an entry of a MassQuote."""
-
-    entry: int
-    instrument: str
-    side: Side
-    price: m.Exact | None
-    quantity: m.Exact | None
-
-    def field(self, name: str = "") -> str:
-        word = "bid" if self.side is Side.BUY else "ask"
-        suffix = {"price": f"{word}_price", "quantity": f"{word}_quantity"}.get(name)
-        return f"quotes[{self.entry}].{suffix or name or word}"
-
-
-def sides_of(command: m.MassQuote) -> list[WantedSide]:
-    """All sides that were given, in the order in which they are answered."""
-    found = []
-    for number, each in enumerate(command.quotes):
-        bid = WantedSide(number, each.instrument, Side.BUY, each.bid_price, each.bid_quantity)
-        ask = WantedSide(number, each.instrument, Side.SELL, each.ask_price, each.ask_quantity)
-        found += [side for side in (bid, ask) if (side.price, side.quantity) != (None, None)]
-    return found
 
 
 class QuoteIndex:

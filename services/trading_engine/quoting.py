@@ -9,6 +9,7 @@ import msgspec
 from common import messages as m
 from common.codec import NAME
 from common.domain.order import Order
+from common.domain.quotes import WantedSide, sides_of
 from common.messages import OrderTrigger as E
 from common.messages import RejectReason as R
 from common.venues.order_entry import QuoteSide
@@ -19,7 +20,6 @@ from services.trading_engine.ledger import Item, Request
 from services.trading_engine.placing import DEFAULT_EXPIRY_NS, PACE_WAIT_NS, Placing
 from services.trading_engine.protections import Protections
 from services.trading_engine.quote_calls import QuoteCall, QuoteCalls, Step
-from services.trading_engine.quote_index import WantedSide, sides_of
 from services.trading_engine.state import EngineState
 
 NAMES = ("mmp_group", "quote_set", "owner", "tag")

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from common import messages as m
 from common.domain.order import Facts, Order
+from common.domain.quotes import sides_of
 from common.messages import OrderStatus as S
 from common.messages import RejectReason as R
 from services.trading_engine import records as r
 from services.trading_engine.answers import Answers
 from services.trading_engine.fold import Fold
 from services.trading_engine.ledger import Item, Ledger, Request
-from services.trading_engine.quote_index import sides_of
 from services.trading_engine.state import EngineState
 
 LISTS = m.PlaceOrders | m.CancelOrders | m.CancelAll | m.MassQuote | m.CancelQuotes

@@ -68,6 +68,10 @@ def test_a_call_takes_exactly_the_parameters_that_are_described(route, monkeypat
         "reason": "test",
         "name": "quoter",
         "values": {"quantity": "20"},
+        "quotes": [],
+        "mmp_group": "mm",
+        "index": "btc_usd",
+        "interval_s": 5,
     }
     given = {field.name: examples[field.name] for field in route.fields if field.required}
     if route.call in ("order.place", "order.modify"):

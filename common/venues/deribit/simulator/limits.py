@@ -13,13 +13,14 @@ import msgspec
 
 
 class Group(StrEnum):
-    """What a method costs; the matching engine counts by itself."""
+    """What a method costs; the matching engine counts by itself, and mass quotes beside it."""
 
     ORDINARY = "ordinary"
     INSTRUMENTS = "instruments"
     SUBSCRIBE = "subscribe"
     TRANSACTIONS = "transactions"
     MATCHING = "matching"
+    QUOTES = "quotes"
 
 
 class Tariff(msgspec.Struct, frozen=True):
@@ -36,6 +37,7 @@ TARIFFS = {
     Group.SUBSCRIBE: Tariff(3_000, 30_000, 10_000),
     Group.TRANSACTIONS: Tariff(10_000, 80_000, 10_000),
     Group.MATCHING: Tariff(2_000, 40_000, 10_000),  # the lowest volume tier: 5/s, burst 20
+    Group.QUOTES: Tariff(2_000, 40_000, 10_000),
 }
 SUMMARY = {
     "limits_per_currency": False,
@@ -54,8 +56,9 @@ GROUPS = {
     "public/subscribe": Group.SUBSCRIBE,
     "private/subscribe": Group.SUBSCRIBE,
     "private/get_transaction_log": Group.TRANSACTIONS,
+    "private/mass_quote": Group.QUOTES,
 }
-MATCHING_PREFIXES = ("private/cancel", "private/edit", "private/mass_quote")
+MATCHING_PREFIXES = ("private/cancel", "private/edit")
 MATCHING_METHODS = frozenset({"private/buy", "private/sell", "private/close_position"})
 
 
