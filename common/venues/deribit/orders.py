@@ -93,7 +93,7 @@ class OrderEntry:
 
     def __init__(self, credentials: Credentials, *, cancel_on_disconnect: bool) -> None:
         self._session = link.Session(credentials, cancel_on_disconnect=cancel_on_disconnect)
-        self.quoting: entry.Quoting | None = quotes.QuoteCalls(self._request)
+        self.quoting: entry.Quoting | None = quotes.QuoteCalls(self._request, self._venue_ms)
 
     # --- the link -----------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ class OrderEntry:
     ) -> entry.VenueCall:
         params: dict[str, Any] = {
             "instrument_name": symbol,
-            "valid_until": valid_until_ns // NS_PER_MS,
+            "valid_until": self._venue_ms(valid_until_ns),
             **_terms(order, not reprice),
         }
         if order.contingency_type is not None and order.fill_condition is not None:
@@ -149,7 +149,7 @@ class OrderEntry:
         params: dict[str, Any] = {
             "order_id": order.venue_order_id,
             "amount": order.quantity,
-            "valid_until": valid_until_ns // NS_PER_MS,
+            "valid_until": self._venue_ms(valid_until_ns),
         }
         for name in ("price", "trigger_price"):
             value = getattr(order, name)
@@ -215,7 +215,7 @@ class OrderEntry:
         history = named | {"count": HISTORY_COUNT, "include_unfilled": True}
         trades = named | {
             "count": HISTORY_COUNT,
-            "start_timestamp": order.created_ns // NS_PER_MS - 1000,
+            "start_timestamp": self._venue_ms(order.created_ns) - 1000,
             "sorting": "asc",
         }
         asked: list[tuple[str, dict[str, Any], str]] = []
@@ -255,6 +255,9 @@ class OrderEntry:
             case link.LoginFailed(code, message):
                 final = code in (13004, 13009)
                 return [entry.LinkRefused(f"login refused: {message} ({code})", final)]
+            case link.ClockMoved(by_ns):
+                text = f"the venue's clock moved against ours by {by_ns / 1e9:.1f} s"
+                return [entry.Warned(text)]
             case link.SetupFailed(method, error):
                 return [entry.Warned(f"{method} was refused: {error.text} ({error.code})")]
         return []
@@ -295,6 +298,9 @@ class OrderEntry:
         if asked.shape == "subscribed":
             return entry.LinkRefused(f"private channels refused: {error.text}", False)
         return entry.CallDone(asked.context, refusal(error), complete=False)
+
+    def _venue_ms(self, our_ns: int) -> int:
+        return (our_ns + self._session.clock.skew_ns) // NS_PER_MS
 
     def _request(
         self, method: str, params: dict[str, Any], shape: str, context: object

@@ -87,8 +87,9 @@ class QuoteCalls:
     max_quotes = MAX_QUOTES
     needs_cancel_on_disconnect = True
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    def __init__(self, request: Request, venue_ms: Callable[[int], int]) -> None:
+        """venue_ms: our time as the venue's, in milliseconds."""
+        self._request, self._venue_ms = request, venue_ms
 
     def mass_quote(
         self,
@@ -106,7 +107,7 @@ class QuoteCalls:
             "mmp_group": names.group,
             "quotes": list(quotes.values()),
             "detailed": True,
-            "valid_until": valid_until_ns // NS_PER_MS,
+            "valid_until": self._venue_ms(valid_until_ns),
         }
         return self._request("private/mass_quote", params, "quoted", context)
 

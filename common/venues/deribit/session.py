@@ -16,6 +16,7 @@ import msgspec
 from common.config import Credentials
 from common.errors import VenueProtocolError
 from common.venues.deribit import auth
+from common.venues.deribit.venue_clock import VenueClock
 
 VENUE_NAME = "deribit"
 NS_PER_MS = 1_000_000
@@ -95,7 +96,22 @@ class Send(msgspec.Struct, frozen=True):
     frame: bytes
 
 
-SessionEvent = LoggedIn | TokenRefreshed | LoginFailed | SetupFailed | Answer | Notification | Send
+class ClockMoved(msgspec.Struct, frozen=True):
+    """The venue's clock against ours: it is not where it was."""
+
+    by_ns: int
+
+
+SessionEvent = (
+    LoggedIn
+    | TokenRefreshed
+    | LoginFailed
+    | SetupFailed
+    | Answer
+    | Notification
+    | Send
+    | ClockMoved
+)
 
 
 class _Params(msgspec.Struct, gc=False):
@@ -129,6 +145,11 @@ class _Login(msgspec.Struct, frozen=True):
 
 class _Setup(msgspec.Struct, frozen=True):
     method: str
+    sent_ns: int
+
+
+class _TimeAsked(msgspec.Struct, frozen=True):
+    sent_ns: int
 
 
 _envelopes = msgspec.json.Decoder(_Envelope)
@@ -169,6 +190,7 @@ class Session:
         self._login_again_ns = 0
         self.logged_in = False
         self.last_received_ns = 0
+        self.clock = VenueClock()
 
     @property
     def next_wake_ns(self) -> int | None:
@@ -176,20 +198,20 @@ class Session:
         if not self._is_up:
             return None
         since_ns = self.last_received_ns if self._probed_ns is None else self._probed_ns
-        look_ns = since_ns + QUIET_NS
-        return look_ns if self._refresh_at_ns is None else min(look_ns, self._refresh_at_ns)
+        due = (since_ns + QUIET_NS, self._refresh_at_ns, self.clock.due_ns)
+        return min(ns for ns in due if ns is not None)
 
     def on_up(self, now_ns: int) -> list[bytes]:
         """The link is up: the frames that set it up, in this order."""
         self._is_up = True
         self.hear(now_ns)
-        frames = [self._setup("public/set_heartbeat", {"interval": self._heartbeat_s})]
+        frames = [self._setup("public/set_heartbeat", {"interval": self._heartbeat_s}, now_ns)]
         if self._credentials is not None:
             frames.append(self._login(self._credentials, now_ns))
             if self._cancel_on_disconnect is not None:
                 verb = "enable" if self._cancel_on_disconnect else "disable"
                 method = f"private/{verb}_cancel_on_disconnect"
-                frames.append(self._setup(method, {"scope": "connection"}))
+                frames.append(self._setup(method, {"scope": "connection"}, now_ns))
         return frames
 
     def request(self, method: str, params: dict[str, Any], context: object = None) -> bytes:
@@ -228,6 +250,9 @@ class Session:
             self._refresh_at_ns = None
             params = auth.refresh_params(self._refresh_token)
             frames.append(self.request("public/auth", params, _Login(refresh=True)))
+        if self.clock.due_ns is not None and now_ns >= self.clock.due_ns:
+            self.clock.asked(now_ns)
+            frames.append(self.request("public/test", {}, _TimeAsked(now_ns)))
         if self._probed_ns is None and now_ns - self.last_received_ns >= QUIET_NS:
             self._probed_ns = now_ns
             frames.append(self.request("public/test", {}))
@@ -245,7 +270,7 @@ class Session:
         lost = [
             context
             for context in self._waiting.values()
-            if context is not None and not isinstance(context, _Login | _Setup)
+            if context is not None and not isinstance(context, _Login | _Setup | _TimeAsked)
         ]
         self._waiting.clear()
         self._is_up = self.logged_in = False
@@ -256,8 +281,8 @@ class Session:
         """Any frame is proof of life."""
         self.last_received_ns, self._probed_ns = now_ns, None
 
-    def _setup(self, method: str, params: dict[str, Any]) -> bytes:
-        return self.request(method, params, _Setup(method))
+    def _setup(self, method: str, params: dict[str, Any], now_ns: int) -> bytes:
+        return self.request(method, params, _Setup(method, now_ns))
 
     def _login(self, credentials: Credentials, now_ns: int) -> bytes:
         now_ms = now_ns // NS_PER_MS
@@ -285,13 +310,23 @@ class Session:
         context = self._waiting.pop(envelope.id)
         if isinstance(context, _Login):
             return self._on_login(context, envelope, now_ns)
-        if isinstance(context, _Setup):
-            return [SetupFailed(context.method, envelope.error)] if envelope.error else []
+        if isinstance(context, _Setup | _TimeAsked):
+            return self._on_measured(context, envelope, now_ns)
+        self.clock.glance(now_ns, envelope.us_out)
         raw = None if envelope.error else envelope.result
         answer = Answer(context, raw, envelope.error, envelope.us_in, envelope.us_out)
         if envelope.error is not None and envelope.error.code == UNAUTHORIZED:
             return [answer, *self._login_again(now_ns)]
         return [answer]
+
+    def _on_measured(
+        self, context: _Setup | _TimeAsked, envelope: _Envelope, now_ns: int
+    ) -> list[SessionEvent]:
+        moved = self.clock.measure(context.sent_ns, now_ns, envelope.us_in, envelope.us_out)
+        told: list[SessionEvent] = [ClockMoved(moved)] if moved else []
+        if isinstance(context, _Setup) and envelope.error is not None:
+            told.append(SetupFailed(context.method, envelope.error))
+        return told
 
     def _login_again(self, now_ns: int) -> list[SessionEvent]:
         """The login ended before its time; a fresh one lacks a permission, which is told alike."""

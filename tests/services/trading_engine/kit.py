@@ -139,6 +139,7 @@ class Bench:
     def _to_venue(self, payload: bytes) -> None:
         if not self.up or self.losing:
             return
+        self.twin.now_ms = max(self.twin.now_ms, self.now // MS)
         self.deliver(self.twin.receive(payload))
 
     def deliver(self, frames: list[bytes]) -> None:
