@@ -25,6 +25,7 @@ from common.messages import (
     InstrumentStatus,
     Liquidity,
     OrderType,
+    PriceType,
     Side,
     TimeInForce,
     TriggerPrice,
@@ -169,6 +170,7 @@ class OrderRequest(Data):
     display_quantity: how much of it the book shows at a time; None for all.
     post_only: moved to one tick inside the spread if it would cross; refused with reject_post_only.
     valid_until_ns: refused when read later than this; no order expiry.
+    price_type: of an option: stated_price counts that, and price follows from it with the market.
     """
 
     symbol: str
@@ -189,10 +191,13 @@ class OrderRequest(Data):
     display_quantity: Decimal | None = None
     link: LinkRequest | None = None
     protection: ProtectionTag | None = None
+    price_type: PriceType | None = None
+    stated_price: Decimal | None = None
 
 
 class OrderChanges(Data):
-    """What an edit changes; None leaves as is. quantity is the new total, fills included."""
+    """What an edit changes; None leaves as is. quantity is the new total, fills included.
+    stated_price: in place of price, for an order with a price_type."""
 
     price: Decimal | None = None
     quantity: Decimal | None = None
@@ -203,6 +208,7 @@ class OrderChanges(Data):
     valid_until_ns: int | None = None
     trigger_offset: Decimal | None = None
     display_quantity: Decimal | None = None
+    stated_price: Decimal | None = None
 
 
 class ComboLeg(Data):
@@ -322,6 +328,9 @@ class SimulatedOrder(Data):
     shown_quantity: Decimal | None = None
     link: LinkView | None = None
     protection: ProtectionTag | None = None
+    price_type: PriceType | None = None
+    stated_price: Decimal | None = None  # in that; price is where the order is now
+    auto_replaced: bool = False  # it was moved by the market
 
     @property
     def leaves_quantity(self) -> Decimal:
@@ -359,6 +368,7 @@ class SimulatedFill(Data):
     combo: str = ""  # of a leg, which also has the combo's order_number
     combo_trade: int | None = None
     legs: tuple[SimulatedFill, ...] = ()  # of a combo; position and fee are theirs
+    price_type: PriceType | None = None  # of the order
 
 
 class PublicTrade(Data):

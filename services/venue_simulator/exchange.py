@@ -350,6 +350,7 @@ class Exchange:
         if self._state.now_ns - self._marked_ns >= self._state.rules.mark_every_ns:
             self._marked_ns = self._state.now_ns
             self._run_mark_triggers()
+            self._entry.run_repricing()
         second = self._state.now_ns // SECOND_NS
         if second != self._second:
             self._second = second

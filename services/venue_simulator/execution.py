@@ -283,6 +283,7 @@ class Execution:
             implied_volatility=public.implied_volatility,
             underlying_price=underlying,
             protection=order.request.protection,
+            price_type=order.request.price_type,
         )
 
     def _trim_reduce_only(self, account: Account, listing: Listing) -> None:

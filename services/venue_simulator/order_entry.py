@@ -37,6 +37,7 @@ from services.venue_simulator.orders import (
     check_changes,
 )
 from services.venue_simulator.protection import Protections
+from services.venue_simulator.repricing import Repricing
 from services.venue_simulator.scale import Scale
 from services.venue_simulator.state import State
 
@@ -63,6 +64,7 @@ class OrderEntry:
         self._admission = Admission(state, funds)
         self._execution = execution
         self._protections = Protections(state, execution)
+        self._repricing = Repricing(state, self._move)
         self._links = Links(state, execution, self._go_live, self._grow)
 
     # requests
@@ -74,6 +76,10 @@ class OrderEntry:
             return Refused(SimulatedRefusal.ACCOUNT_UNKNOWN)
         if listing is None:
             return Refused(SimulatedRefusal.INSTRUMENT_UNKNOWN, "symbol")
+        priced = self._repricing.priced(request, listing)
+        if isinstance(priced, Refused):
+            return priced
+        request = priced
         refused = check_place(state, account, request, listing)
         refused = refused or self._protections.check(account, request, listing)
         if refused is not None:
@@ -81,7 +87,9 @@ class OrderEntry:
         self.play(listing)
         order = ClientOrder(next(state.order_numbers), account, request, state.now_ns)
         if request.link is None:
-            return self._go_live(order, listing)
+            outcome = self._go_live(order, listing)
+            self._repricing.follow(order)
+            return outcome
         placed = self._links.place(order, request.link, listing)
         if isinstance(placed, Refused):
             return placed
@@ -98,6 +106,10 @@ class OrderEntry:
             return Refused(SimulatedRefusal.TOO_LATE, "valid_until_ns")
         if not listing.is_open:
             return Refused(SimulatedRefusal.INSTRUMENT_CLOSED, "symbol")
+        priced = self._repricing.changed(order, changes, listing)
+        if isinstance(priced, Refused):
+            return priced
+        changes = priced
         refused = check_changes(listing.instrument, order, changes, state.rules)
         if refused is None and order.request.protection is not None and changes.quantity:
             leaves = changes.quantity - order.cum_quantity
@@ -200,6 +212,20 @@ class OrderEntry:
                 return
             for number in due:
                 self._activate(self._state.orders[number], listing)
+
+    def run_repricing(self) -> None:
+        """The marks moved."""
+        self._repricing.run()
+
+    def _move(self, order: ClientOrder, listing: Listing, price: Decimal) -> None:
+        """To where its USD or volatility puts it now; it stays where it may not go there."""
+        self.play(listing)
+        if order.number not in self._state.orders:
+            return
+        order.is_moving = True
+        self._edit_resting(order, listing, OrderChanges(price=price))
+        order.is_moving = False
+        self.finish(listing)
 
     # placing
 

@@ -45,6 +45,7 @@ class Terms(NamedTuple):
     reduce_only: bool
     trigger_offset: Decimal | None
     display_quantity: Decimal | None
+    stated_price: Decimal | None
 
 
 class Pair:
@@ -118,10 +119,12 @@ class ClientOrder:
         "_coins",
         "_value",
         "account",
+        "auto_replaced",
         "cancel_reason",
         "created_ns",
         "cum_quantity",
         "display_quantity",
+        "is_moving",
         "link",
         "number",
         "post_only",
@@ -132,6 +135,7 @@ class ClientOrder:
         "replaced",
         "request",
         "state",
+        "stated_price",
         "trigger_offset",
         "trigger_order",
         "trigger_price",
@@ -155,6 +159,9 @@ class ClientOrder:
         self.trigger_reference: Decimal | None = None
         self.trigger_order: int | None = None
         self.display_quantity = request.display_quantity
+        self.stated_price = request.stated_price
+        self.is_moving = False  # the market moves it, not an edit of its owner
+        self.auto_replaced = False
         self.link: Link | None = None
         self.cancel_reason: CancelReason | None = None
         self.replaced = False
@@ -215,12 +222,13 @@ class ClientOrder:
             self.reduce_only,
             self.trigger_offset,
             self.display_quantity,
+            self.stated_price,
         )
 
     def restore(self, terms: Terms) -> None:
         self.price, self.quantity, self.trigger_price = terms[:3]
         self.post_only, self.reject_post_only, self.reduce_only = terms[3:6]
-        self.trigger_offset, self.display_quantity = terms[6:]
+        self.trigger_offset, self.display_quantity, self.stated_price = terms[6:]
 
     def change(self, changes: OrderChanges) -> None:
         """Take over what an edit names."""
@@ -229,7 +237,8 @@ class ClientOrder:
         self.restore(Terms._make(o if n is None else n for n, o in zip(new, old, strict=True)))
 
     def note_edit(self, now_ns: int) -> None:
-        self.replaced = True
+        self.replaced = self.replaced or not self.is_moving
+        self.auto_replaced = self.auto_replaced or self.is_moving
         self.updated_ns = now_ns
 
     def fill(self, price: Decimal, quantity: Decimal, now_ns: int) -> None:
@@ -281,6 +290,9 @@ class ClientOrder:
             shown_quantity=shown,
             link=self.link.view() if self.link is not None else None,
             protection=request.protection,
+            price_type=request.price_type,
+            stated_price=self.stated_price,
+            auto_replaced=self.auto_replaced,
         )
 
 

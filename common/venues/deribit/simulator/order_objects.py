@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.messages import InstrumentKind, OrderType, TimeInForce
+from common.messages import InstrumentKind, OrderType, PriceType, TimeInForce
 from common.venues.deribit.simulator.catalog import milliseconds, number, order_id, plain_id
 from common.venues.deribit.simulator.objects import (
     DIRECTIONS,
@@ -62,6 +62,7 @@ ORDER_TYPES = {
     OrderType.TAKE_PROFIT_LIMIT: "take_limit",
     OrderType.TRAILING_STOP: "trailing_stop",
 }
+ADVANCED = {PriceType.USD: "usd", PriceType.IMPLIED_VOLATILITY: "implv"}
 TRIGGERS = {"MARK": "mark_price", "INDEX": "index_price", "LAST": "last_price"}
 
 
@@ -132,6 +133,10 @@ def _special_members(order: SimulatedOrder) -> dict[str, Any]:
     if order.display_quantity is not None and order.shown_quantity is not None:
         result["display_amount"] = number(order.shown_quantity)
         result["refresh_amount"] = number(order.display_quantity)
+    if order.price_type is not None and order.stated_price is not None:
+        word = ADVANCED[order.price_type]
+        result |= {"advanced": word, word: number(order.stated_price)}
+        result["auto_replaced"] = order.auto_replaced
     if order.protection is not None:
         result |= _protection_members(order, order.protection)
     if order.link is not None:
@@ -218,6 +223,8 @@ def user_trade(fill: SimulatedFill, listing: Listing, user_id: int) -> dict[str,
     }
     if fill.protection is not None and fill.protection.quote_id is not None:
         result |= _quote_members(fill.protection)
+    if fill.price_type is not None:
+        result["advanced"] = ADVANCED[fill.price_type]
     if fill.combo:
         result |= combo_members(fill.combo, fill.combo_trade)
     if fill.label:

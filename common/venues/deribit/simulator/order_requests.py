@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from common.messages import OrderType, Side, TriggerPrice
+from common.messages import ContractType, OrderType, PriceType, Side, TriggerPrice
 from common.venues.deribit.simulator import order_objects as objects
 from common.venues.deribit.simulator.catalog import NS_PER_MS
 from common.venues.deribit.simulator.envelope import Refused, Request, invalid_params
@@ -60,6 +60,7 @@ LINKS = {
     "one_triggers_one_cancels_other": LinkKind.TRIGGERS_PAIR,
 }
 FILL_CONDITIONS = {text: condition for condition, text in objects.FILL_CONDITIONS.items()}
+ADVANCED = {text: kind for kind, text in objects.ADVANCED.items()}
 MAX_LINKED = 10
 PARTNERS = {LinkKind.CANCELS: 1, LinkKind.TRIGGERS_PAIR: 2}
 DIRECTIONS = {"buy": Side.BUY, "sell": Side.SELL}
@@ -100,6 +101,7 @@ def order_request(
         link=_link(params, listing, quantity, session),
         protection=ProtectionTag() if params.get("mmp", False) else None,
         **_trigger(params, order_type),
+        **_advanced(params, listing, order_type),
     )
 
 
@@ -130,12 +132,20 @@ def _link(
     return LinkRequest(kind, condition, tuple(orders))
 
 
-def refuse_unsupported(params: dict[str, Any], listing: Listing) -> None:
-    """What the venue offers and the simulator does not is refused, never half done."""
-    if "advanced" in params:
-        if listing.definition.strike is None:
-            raise Refused(11038, "no_adv_for_futures")
-        raise Refused(10033, "not_implemented")
+def _advanced(params: dict[str, Any], listing: Listing, order_type: OrderType) -> dict[str, Any]:
+    """An option order with its price in USD or volatility."""
+    if "advanced" not in params:
+        return {}
+    kind, rules = ADVANCED[params["advanced"]], listing.definition
+    if rules.strike is None:
+        raise Refused(11038, "no_adv_for_futures")
+    if params.get("post_only", False):
+        raise Refused(11039, "no_adv_postonly")
+    if kind is PriceType.USD and rules.contract_type is not ContractType.INVERSE:
+        raise invalid_params("advanced", "usd is for inverse options")
+    if order_type is not OrderType.LIMIT or "linked_order_type" in params:
+        raise invalid_params("advanced", "for limit orders without links")
+    return {"price_type": kind, "stated_price": params["price"]}
 
 
 def _price(params: dict[str, Any], order_type: OrderType) -> Decimal | None:
@@ -207,11 +217,20 @@ def offset_of(params: dict[str, Any]) -> int:
     return offset
 
 
-def order_changes(params: dict[str, Any], listing: Listing) -> OrderChanges:
-    if "advanced" in params:
+def order_changes(
+    params: dict[str, Any], listing: Listing, price_type: PriceType | None
+) -> OrderChanges:
+    """price_type: of the order; `advanced` has to be sent again with every edit of it."""
+    is_advanced = "advanced" in params
+    if is_advanced and price_type is None:
         raise Refused(11041, "not_adv_order")
+    if price_type is not None and (not is_advanced or ADVANCED[params["advanced"]] != price_type):
+        raise invalid_params("advanced", "must be sent again, as it was")
+    if price_type is not None and params.get("post_only", False):
+        raise Refused(11039, "no_adv_postonly")
     return OrderChanges(
-        price=params.get("price"),
+        price=None if is_advanced else params.get("price"),
+        stated_price=params.get("price") if is_advanced else None,
         quantity=_amount(params, listing, required=False),
         trigger_price=params.get("trigger_price"),
         post_only=params.get("post_only"),

@@ -29,7 +29,6 @@ from common.venues.deribit.simulator.order_requests import (
     offset_of,
     order_changes,
     order_request,
-    refuse_unsupported,
 )
 from common.venues.deribit.simulator.refusals import fault
 from common.venues.simulation import (
@@ -127,7 +126,6 @@ class OrderMethods:
     def _place(self, call: Call, side: Side) -> dict[str, Any]:
         params = call.params
         listing = self._catalog.listing(params["instrument_name"])
-        refuse_unsupported(params, listing)
         request = order_request(params, listing, side, call.session)
         placed = self._exchange.place(call.account, request, call.now_ns)
         return self._placed(call, placed, listing.definition.symbol)
@@ -135,13 +133,17 @@ class OrderMethods:
     def _edit(self, call: Call) -> dict[str, Any]:
         order = self._own_order(call)
         listing = self._catalog.listing(order.symbol)
-        changes = order_changes(call.params, listing)
+        changes = order_changes(call.params, listing, order.price_type)
         placed = self._exchange.edit(call.account, order.number, changes, call.now_ns)
         return self._placed(call, placed, order.symbol)
 
     def _edit_by_label(self, call: Call) -> dict[str, Any]:
         symbol, label = call.params["instrument_name"], call.params["label"]
-        changes = order_changes(call.params, self._catalog.listing(symbol))
+        listing = self._catalog.listing(symbol)
+        which = OrderFilter(symbol=symbol, label=label)
+        found = self._exchange.open_orders(call.account, which)
+        price_type = found[0].price_type if len(found) == 1 else None
+        changes = order_changes(call.params, listing, price_type)
         placed = self._exchange.edit_by_label(call.account, symbol, label, changes, call.now_ns)
         return self._placed(call, placed, symbol)
 
