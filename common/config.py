@@ -31,6 +31,7 @@ NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 ZeroOrMore = Annotated[int, msgspec.Meta(ge=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+TimeOfDay = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")]
 STRATEGY_NAME = re.compile(r"[a-z][a-z0-9_-]{0,19}\Z")
 
 
@@ -154,7 +155,7 @@ class AccountConfig(Config):
     )
     journal_sync_ms: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 10.0  # that moment
     journal_keep_segments: Annotated[int, msgspec.Meta(ge=2)] = 50  # of 64 MB at most
-    day_starts_at: str = "00:00"  # UTC, of the day that max_daily_loss means
+    day_starts_at: TimeOfDay = "00:00"  # UTC, of the day that max_daily_loss means
 
 
 class MarketDataConfig(Config):

@@ -11,7 +11,9 @@ from common.errors import ConfigError
 from common.transport import service
 from common.transport.loop import Shell
 from common.venues import load
+from services.position_server import shell
 from services.position_server.core import PositionServer
+from services.position_server.day import Day
 
 
 def build(arguments: service.Arguments) -> Shell:
@@ -23,6 +25,9 @@ def build(arguments: service.Arguments) -> Shell:
     if credentials is None:
         key = f"venues.{venue}.accounts.{account}.credentials"
         raise ConfigError(where, key, "positions need a key of the account")
+    path = arguments.run_dir.state / f"{venue}.{account}.day"
+    arguments.run_dir.create()
+    day = Day(account_config.day_starts_at, shell.read_day(path))
     core = PositionServer(
         venue,
         account,
@@ -30,8 +35,9 @@ def build(arguments: service.Arguments) -> Shell:
         venue_config.websocket_url,
         account_config.exposure_limits,
         Backoff(random.Random(os.urandom(8)).random),
+        day,
     )
-    return Shell(
+    made = Shell(
         arguments.process("position_server"),
         core,
         arguments.run_dir,
@@ -40,6 +46,8 @@ def build(arguments: service.Arguments) -> Shell:
         router=f"position_queries.{venue}.{account}",
         pull=f"inventory.{venue}.{account}",
     )
+    shell.DayFile(made, path)
+    return made
 
 
 if __name__ == "__main__":

@@ -24,14 +24,18 @@ from common.venues.accounts import (
     PositionList,
     PositionsChanged,
 )
+from services.position_server.day import Day
+from services.position_server.events import DaySaved, SaveDay
 from services.position_server.holdings import Holdings
 from services.position_server.ledger import SETTLE_NS, Ledger, Step
 from services.position_server.link import AccountLink
 from services.position_server.missed import MissedFills
 
 FLUSH_NS = 200_000_000
+PROFIT_NS = 1_000_000_000
 UPKEEP_NS = 10_000_000_000
 DAY_NS = 86_400_000_000_000
+
 
 Commands = list[c.CoreCommand]
 
@@ -42,6 +46,7 @@ class PositionServer:
     Args:
         feed: the venue's half; url: of its private WebSocket.
         backoff: delays between attempts to connect.
+        day: as it was saved, or a new one.
     """
 
     def __init__(
@@ -52,12 +57,14 @@ class PositionServer:
         url: str,
         limits: ExposureLimitsConfig,
         backoff: Backoff,
+        day: Day | None = None,
     ) -> None:
         self.holdings = Holdings(venue, account, limits)
         self._link = AccountLink(feed, url, backoff)
         self._definitions_topic = f"instruments.{venue}"
         self._states_prefix = f"instrument.{venue}."
         self._account_topic = f"account.{venue}.{account}"
+        self._profit_topic = f"profit.{venue}.{account}"
         self._risk_topic = f"risk.{venue}.{account}"
         self._fills_topic = f"fill.{venue}.{account}"
         self._dirty: set[str] = set()
@@ -68,6 +75,9 @@ class PositionServer:
         self._watched: set[str] = set()  # instruments whose ticker we follow
         self._told: dict[tuple[str, str], Any] = {}  # last published of each kind and name
         self._has_balances = False
+        self._day = day or Day()
+        self._profit_at_ns = 0
+        self._must_save = False
         self._missed = MissedFills()
         self._handlers: dict[type, Callable[[Any, int], Commands]] = {
             c.Started: self._on_started,
@@ -79,6 +89,7 @@ class PositionServer:
             c.Subscribed: self._on_subscribed,
             c.CommandReceived: self._on_command,
             c.Pushed: self._on_pushed,
+            DaySaved: self._on_saved,
             PositionList: self._on_position_list,
             PositionsChanged: self._on_positions_changed,
             FillsTold: self._on_fills_told,
@@ -90,13 +101,13 @@ class PositionServer:
             m.FillSnapshot: lambda snapshot, now: self._add_fills(snapshot.fills, now),
         }
 
-    def handle(self, event: Any, now_ns: int) -> Sequence[c.CoreCommand]:
+    def handle(self, event: Any, now_ns: int) -> Sequence[Any]:
         handler = self._handlers.get(type(event))
         if handler is None:
             return []
         return self._finish(handler(event, now_ns))
 
-    def on_time(self, now_ns: int) -> Sequence[c.CoreCommand]:
+    def on_time(self, now_ns: int) -> Sequence[Any]:
         commands = self._link.on_time(now_ns)
         if self._flush_at_ns is not None and now_ns >= self._flush_at_ns:
             self._flush_at_ns = None
@@ -104,6 +115,8 @@ class PositionServer:
         if self._settle_at_ns is not None and now_ns >= self._settle_at_ns:
             self._settle_at_ns = None
             commands += self._settle(now_ns)
+        if now_ns >= self._profit_at_ns:
+            commands += self._tell_profit(now_ns)
         if now_ns >= self._upkeep_at_ns:
             commands += self._keep_up(now_ns)
         return self._finish(commands)
@@ -116,6 +129,7 @@ class PositionServer:
             c.Subscribe(self._states_prefix),
             c.Subscribe(f"{self._fills_topic}."),
             c.Subscribe(self._fills_topic),
+            *self._tell_profit(now_ns),
             *self._link.open(),
             *self._keep_up(now_ns),
         ]
@@ -143,8 +157,10 @@ class PositionServer:
                 commands += handler(each, now_ns)
         return commands
 
-    def _finish(self, commands: Commands) -> Commands:
-        return [*commands, self._state()]
+    def _finish(self, commands: Commands) -> list[Any]:
+        saving, self._must_save = self._must_save, False
+        saved = [SaveDay(self._day.save())] if saving else []
+        return [*commands, *saved, self._state()]
 
     def _state(self) -> c.SetState:
         if not self.holdings.is_live or not self._has_balances:
@@ -166,12 +182,15 @@ class PositionServer:
         self._all_dirty = True
         commands += self._watch()
         commands += self._flush(now_ns)
-        if is_first:
+        if is_first and self.holdings.baseline is not None:
+            self._day.open(now_ns, self.holdings.baseline.to_ns)
+            commands += self._tell_profit(now_ns)
             commands.append(c.Publish(self._account_topic, self.holdings.snapshot(now_ns)))
         return commands + self._ask_missed(now_ns)
 
     def _on_positions_changed(self, event: PositionsChanged, now_ns: int) -> Commands:
         self._dirty |= self.holdings.hear_change(event.fills, event.reports, now_ns)
+        self._day.add(event.fills, self.holdings.instruments)
         return [*self._compare(now_ns), *self._watch(), *self._flush(now_ns)]
 
     def _on_balances(self, event: BalanceList, now_ns: int) -> Commands:
@@ -288,6 +307,7 @@ class PositionServer:
     def _add_fills(self, fills: Iterable[m.Fill], now_ns: int) -> Commands:
         sound = [fill for fill in fills if min(fill.last_price, fill.last_quantity) > 0]
         changed = self.holdings.add_fills(sound, now_ns)
+        self._day.add(sound, self.holdings.instruments)
         if not changed:
             return []
         self._dirty |= changed
@@ -302,6 +322,8 @@ class PositionServer:
 
     def _on_subscribed(self, event: c.Subscribed, now_ns: int) -> Commands:
         """A joiner; before the baseline there is nothing true to tell, the snapshot follows it."""
+        if event.topic == self._profit_topic:
+            return [c.PublishSnapshot(self._profit_topic, self._profit(now_ns))]
         if event.topic != self._account_topic or self.holdings.baseline is None:
             return []
         return [c.PublishSnapshot(self._account_topic, self.holdings.snapshot(now_ns))]
@@ -368,22 +390,50 @@ class PositionServer:
             commands += [c.Publish(self._risk_topic, alert), c.Alert(level, alert.text)]
         return commands
 
+    # --- the day's profit ---------------------------------------------------------------------
+
+    def _profit(self, now_ns: int) -> m.ProfitOfDay:
+        holdings = self.holdings
+        self._day.compare(holdings.ledgers, holdings.instruments, holdings.marks, now_ns)
+        return self._day.figures(holdings.venue, holdings.account, holdings.marks, now_ns)
+
+    def _tell_profit(self, now_ns: int) -> Commands:
+        """Once a second, changed or not: who goes by it has to know that we live."""
+        self._profit_at_ns = now_ns + PROFIT_NS
+        told = c.Publish(self._profit_topic, self._profit(now_ns))
+        self._must_save = self._day.is_changed
+        return [told, *self._watch(), c.WakeAt(self._profit_at_ns)]
+
+    def _on_saved(self, event: DaySaved, now_ns: int) -> Commands:
+        was_well = not self._day.problem
+        self._day.problem = f"it cannot be saved: {event.error}" if event.error else ""
+        if not event.error:
+            return []
+        self._day.is_changed = True  # try again
+        alert = c.Alert("ERROR", "the day's profit cannot be saved", {"why": event.error})
+        return [alert] if was_well else []
+
     # --- upkeep -------------------------------------------------------------------------------
 
     def _watch(self) -> Commands:
         """Follow the tickers of what is held."""
-        held = {name for name, each in self.holdings.ledgers.items() if each.quantity}
+        held = self._held()
         new = sorted(held - self._watched)
         self._watched |= held
         return [c.Subscribe(f"ticker.{name}") for name in new]
+
+    def _held(self) -> set[str]:
+        """Instruments whose tickers we need."""
+        held = {name for name, each in self.holdings.ledgers.items() if each.quantity}
+        return held | self._day.held()
 
     def _keep_up(self, now_ns: int) -> Commands:
         """Now and then: leave tickers of what is flat, ask again for definitions that we miss."""
         self._upkeep_at_ns = now_ns + UPKEEP_NS
         commands: Commands = [c.WakeAt(self._upkeep_at_ns)]
-        ledgers = self.holdings.ledgers
+        held = self._held()
         for name in sorted(self._watched):
-            if not ledgers[name].quantity:
+            if name not in held:
                 self._watched.discard(name)
                 self.holdings.forget_ticker(name)
                 commands.append(c.Unsubscribe(f"ticker.{name}"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -23,6 +23,7 @@ from common.venues.accounts import BalanceReport, PositionList, PositionReport
 from services.position_server.exposure import Inventory, Limits, Totals, add_up
 from services.position_server.ledger import Baseline, Ledger
 from services.position_server.valuation import (
+    NO_MARKS,
     Marks,
     Valuation,
     marks_of_report,
@@ -119,6 +120,14 @@ class Holdings:
         return {report.currency for report in reports if report.currency in self.balances}
 
     # --- what is made of it -------------------------------------------------------------------
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        return self._instruments
+
+    def marks(self, name: str) -> Marks:
+        ledger = self.ledgers.get(name)
+        return self._marks(ledger) if ledger is not None else self._tickers.get(name, NO_MARKS)
 
     def mark_price(self, name: str) -> Decimal | None:
         mark = self._marks(self.ledgers[name]).mark_price
