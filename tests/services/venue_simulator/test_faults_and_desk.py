@@ -46,14 +46,14 @@ class Client:
 class Desk:
     """Market data, trading engine and venue; messages: all that was published, by topic."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, cancel_on_disconnect: bool = False, **simulator_settings: Any) -> None:
         config = configuration.load(DEMO)
         settings, account = config.venue("deribit"), config.account("deribit", "main")
         venue, key = load("deribit"), configuration.credentials(account.credentials)
         self.desk = VirtualDesk(START_NS)
         self.messages: list[tuple[str, m.Event]] = []
         self.desk.tap = lambda topic, message: self.messages.append((topic, message))
-        simulator = msgspec.structs.replace(config.simulators[0], **SMALL)
+        simulator = msgspec.structs.replace(config.simulators[0], **(SMALL | simulator_settings))
         self.venue = VenueSimulator(venue, simulator, START_NS)
         self.desk.set_venue(self.venue)
         reference = venue.reference(settings.http_url)
@@ -65,7 +65,7 @@ class Desk:
             reference,
             lambda: 0.5,
         )
-        entry = venue.orders(key, cancel_on_disconnect=False)
+        entry = venue.orders(key, cancel_on_disconnect=cancel_on_disconnect)
         engine = TradingEngine(
             "deribit",
             account,
@@ -192,3 +192,77 @@ def test_row_34_maintenance_is_waited_out(desk: Desk) -> None:
     desk.control(control.Maintenance(on=False))
     desk.desk.run_for(40)
     assert desk.place("open").accepted
+
+
+def test_row_22_an_order_that_filled_before_it_was_asked_for(desk: Desk) -> None:
+    desk.control(control.FreezeChannel(channel="user.*"))
+    desk.control(control.DropAnswers(method="private/buy"))
+    reply = desk.place("fast", below=-0.002)  # above the best ask
+    assert (reply.accepted, reply.in_doubt) == (False, True)
+    desk.run_till(lambda: desk.order("fast").in_doubt_since_ns is None)
+    assert desk.order("fast").status is m.OrderStatus.FILLED
+    assert sum(fill.last_quantity for fill in desk.of(m.Fill)) == 10
+
+
+def test_row_33_a_token_of_5_s_is_renewed_before_it_ends() -> None:
+    desk = Desk(token_life_s=5)
+    since = len(desk.messages)
+    for number in range(8):
+        desk.desk.run_for(4)
+        assert desk.place(f"n{number}").accepted
+    assert desk.of(m.BookStale, since) == []
+
+
+def test_row_34_a_venue_that_asks_for_a_reconnect_gets_one(desk: Desk) -> None:
+    assert desk.place("before").accepted
+    assert desk.control(control.CutConnections(is_clean=True))["cut"] >= 2
+    assert not desk.place("between").accepted
+    desk.run_till(lambda: desk.order("between").in_doubt_since_ns is None)
+    assert desk.order("between").status is m.OrderStatus.REJECTED
+    assert desk.place("after").accepted
+    assert desk.order("before").status is m.OrderStatus.NEW
+
+
+def test_row_35_what_the_venue_cancelled_while_we_were_away() -> None:
+    desk = Desk(cancel_on_disconnect=True)
+    assert desk.place("away").accepted
+    desk.control(control.CutConnections(client_id="demo"))
+    assert desk.order("away").status is m.OrderStatus.NEW  # nobody guesses
+    desk.run_till(lambda: desk.order("away").status is m.OrderStatus.CANCELED)
+    assert desk.desk.nodes["trading_engine.deribit.main"].state.state == "ready"
+
+
+@pytest.mark.parametrize("seconds", [5, 30])
+def test_row_43_a_venue_whose_clock_jumps_is_measured_again(desk: Desk, seconds: int) -> None:
+    desk.control(control.OffsetClock(seconds=seconds))
+    desk.place("at-once")  # its last moment is in a time that is over: refused, which is safe
+    desk.desk.run_for(2)
+    assert desk.place("later").accepted
+    desk.control(control.OffsetClock(seconds=0))
+    desk.place("back-at-once")
+    desk.desk.run_for(seconds + 2)  # the simulated market stands still for so long
+    assert desk.place("back-later").accepted
+    assert desk.order("later").in_doubt_since_ns is None
+
+
+def test_row_45_doubled_and_reordered_changes_leave_the_right_book(desk: Desk) -> None:
+    channel, since = f"book.{SYMBOL}.*", len(desk.messages)
+    for _ in range(5):
+        desk.control(control.DuplicateNotifications(channel=channel, next=3))
+        desk.desk.run_for(2)
+        desk.control(control.ReorderNotifications(channel=channel, next=3))
+        desk.desk.run_for(2)
+    desk.control(control.Halt(symbol=SYMBOL))  # stands still, so that the two can be compared
+    desk.control(control.ClearFaults())
+    desk.desk.run_for(5)
+    bids: dict[float, float] = {}
+    for topic, message in desk.messages[since:]:
+        if topic == BOOK and isinstance(message, m.BookSnapshot | m.BookDelta):
+            bids = {} if isinstance(message, m.BookSnapshot) else bids
+            bids |= dict(zip(message.bids[::2], message.bids[1::2], strict=True))
+        elif topic == BOOK:
+            bids = {}
+    depth = desk.of(m.Depth)[-1]
+    ours = sorted(((p, q) for p, q in bids.items() if q), reverse=True)
+    shown = list(zip(depth.bids[::2], depth.bids[1::2], strict=True))
+    assert shown and ours[: len(shown)] == shown
