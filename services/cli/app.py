@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from services.cli import desk, journal, kill, market, orders, record, settings, strategy, tap, watch
+from services.cli import (
+    desk,
+    journal,
+    kill,
+    market,
+    orders,
+    quotes,
+    record,
+    settings,
+    strategy,
+    tap,
+    watch,
+)
 
 app = typer.Typer(
     name="crossdesk",
@@ -47,5 +59,5 @@ def common(
     context.obj = settings.resolve(config, run_dir, log_level, key, as_json)
 
 
-for module in (desk, kill, market, watch, orders, strategy, tap, record, journal):
+for module in (desk, kill, market, watch, orders, quotes, strategy, tap, record, journal):
     module.register(app)

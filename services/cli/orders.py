@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
     app.command("cancel-all")(cancel_all)
 
 
-def _number(text: str | None) -> str | None:
+def number(text: str | None) -> str | None:
     """The text itself, once it is known to be a finite number; it travels as it was written."""
     if text is None:
         return None
@@ -50,7 +50,7 @@ def _number(text: str | None) -> str | None:
     return text
 
 
-Price = Annotated[str | None, typer.Option("--price", "-p", callback=_number, metavar="NUMBER")]
+Price = Annotated[str | None, typer.Option("--price", "-p", callback=number, metavar="NUMBER")]
 RequestId = Annotated[
     str | None, typer.Option(help="Idempotency key; the same one again gets the first answer.")
 ]
@@ -61,7 +61,7 @@ def place(
     instrument: Annotated[str, typer.Argument(help="e.g. deribit.BTC-PERPETUAL")],
     side: Annotated[m.Side, typer.Argument(case_sensitive=False)],
     quantity: Annotated[
-        str, typer.Argument(callback=_number, metavar="QUANTITY", help="In the venue's unit.")
+        str, typer.Argument(callback=number, metavar="QUANTITY", help="In the venue's unit.")
     ],
     price: Price = None,
     order_type: Annotated[m.OrderType | None, typer.Option("--type", case_sensitive=False)] = None,
@@ -72,14 +72,14 @@ def place(
     ] = False,
     reduce_only: Annotated[bool, typer.Option("--reduce-only")] = False,
     trigger_price: Annotated[
-        str | None, typer.Option(callback=_number, metavar="NUMBER", help="Of stop orders.")
+        str | None, typer.Option(callback=number, metavar="NUMBER", help="Of stop orders.")
     ] = None,
     trigger_offset: Annotated[
-        str | None, typer.Option(callback=_number, metavar="NUMBER", help="Of a trailing_stop.")
+        str | None, typer.Option(callback=number, metavar="NUMBER", help="Of a trailing_stop.")
     ] = None,
     display: Annotated[
         str | None,
-        typer.Option(callback=_number, metavar="NUMBER", help="Show only so much in the book."),
+        typer.Option(callback=number, metavar="NUMBER", help="Show only so much in the book."),
     ] = None,
     trigger: Annotated[m.TriggerPrice | None, Insensitive] = None,
     price_type: Annotated[
@@ -131,7 +131,7 @@ def place(
         **linked.body(oco, oto, otoco, fill_condition.value if fill_condition else None),
         "account": account,
         "tag": tag,
-        "request_id": request_id or _new_request_id(),
+        "request_id": request_id or new_request_id(),
     }
     _report_order(context.obj, lambda gateway: gateway.call("POST", "orders", body=body))
 
@@ -159,15 +159,15 @@ def modify(
     price: Price = None,
     quantity: Annotated[
         str | None,
-        typer.Option("--quantity", "-q", callback=_number, metavar="NUMBER", help="New total."),
+        typer.Option("--quantity", "-q", callback=number, metavar="NUMBER", help="New total."),
     ] = None,
-    trigger_price: Annotated[str | None, typer.Option(callback=_number, metavar="NUMBER")] = None,
+    trigger_price: Annotated[str | None, typer.Option(callback=number, metavar="NUMBER")] = None,
     trigger_offset: Annotated[
-        str | None, typer.Option(callback=_number, metavar="NUMBER", help="Of a trailing_stop.")
+        str | None, typer.Option(callback=number, metavar="NUMBER", help="Of a trailing_stop.")
     ] = None,
     display: Annotated[
         str | None,
-        typer.Option(callback=_number, metavar="NUMBER", help="Show only so much in the book."),
+        typer.Option(callback=number, metavar="NUMBER", help="Show only so much in the book."),
     ] = None,
     request_id: RequestId = None,
 ) -> None:
@@ -184,7 +184,7 @@ def modify(
         raise UsageError(text, "price")
     body = {
         **changes,
-        "request_id": request_id or _new_request_id(),
+        "request_id": request_id or new_request_id(),
     }
     path = _order_path(client_order_id)
     _report_order(context.obj, lambda gateway: gateway.call("PATCH", path, body=body))
@@ -221,7 +221,7 @@ def cancel_all(
     else:
         canceled = answer.get("orders", [])
         print(f"{len(canceled)} order{'' if len(canceled) == 1 else 's'} canceled")
-        _print_reason(answer)
+        print_reason(answer)
     raise typer.Exit(exit_code(answer))
 
 
@@ -264,7 +264,7 @@ def fills(
 # --- helpers ---
 
 
-def _new_request_id() -> str:
+def new_request_id() -> str:
     return f"cli-{secrets.token_hex(8)}"
 
 
@@ -280,7 +280,7 @@ def _report_order(settings: Settings, call: Callable[[Gateway], dict[str, Any]])
         _print_order(answer)
         for linked_order in answer.get("linked_orders", []):
             _print_order(linked_order)
-        _print_reason(answer)
+        print_reason(answer)
     raise typer.Exit(exit_code(answer))
 
 
@@ -298,7 +298,7 @@ def _print_order(order: dict[str, Any]) -> None:
     )
 
 
-def _print_reason(answer: dict[str, Any]) -> None:
+def print_reason(answer: dict[str, Any]) -> None:
     if answer.get("in_doubt"):
         print("the venue has not answered yet; `crossdesk orders` shows what becomes of it")
     elif not answer.get("accepted", True):

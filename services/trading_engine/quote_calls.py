@@ -28,12 +28,13 @@ from common.venues.order_entry import (
 from services.trading_engine.answers import Answers
 from services.trading_engine.calls import GONE, NS_PER_MS, Calls
 from services.trading_engine.ledger import Item
-from services.trading_engine.reconcile import AFTER_HORIZON_NS, Reconciler
+from services.trading_engine.reconcile import Reconciler
 from services.trading_engine.records import IntentRecord
 from services.trading_engine.reports import Reports
 from services.trading_engine.state import Call, EngineState
 
 REFUSED = {"place": E.REJECTED, "modify": E.REPLACE_REJECTED, "cancel": E.CANCEL_REJECTED}
+GIVE_UP_NS = 4_000_000_000  # after its last chance a call without an answer did nothing more
 PASSED = {"place": risk.PASSED_BY_PLACE, "modify": risk.PASSED_BY_MODIFY}
 
 
@@ -256,4 +257,4 @@ def _reserved(call: QuoteCall, client_order_id: str) -> str:
 
 
 def _given_up_ns(call: QuoteCall) -> int:
-    return call.valid_until_ns + 2 * AFTER_HORIZON_NS
+    return call.valid_until_ns + GIVE_UP_NS
