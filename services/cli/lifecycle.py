@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from common import config as configuration
@@ -22,6 +24,8 @@ from services.cli.settings import (
     write_record,
 )
 from services.cli.supervisor import WATCHDOG, Supervisor
+from services.gateway.memory import NAME as HISTORY
+from services.gateway.memory import Memory, Unreadable
 from services.trading_engine.shell import read_limits, risk_path
 
 UP_TIMEOUT_S = 60.0
@@ -105,6 +109,16 @@ def _begin_simulated_venues_anew(config: DeskConfig, run_dir: RunDir) -> None:
                 shutil.rmtree(previous, ignore_errors=True)
                 previous.unlink(missing_ok=True)
                 journal.replace(previous)
+    _forget_history(run_dir.state / HISTORY, simulated)
+
+
+def _forget_history(path: Path, venues: set[str]) -> None:
+    """Of a file that cannot be read the gateway will tell; it is none of ours."""
+    if path.exists():
+        with suppress(Unreadable, sqlite3.Error, OSError):
+            memory = Memory(path)
+            memory.forget(venues)
+            memory.close()
 
 
 def _tell_strategies(

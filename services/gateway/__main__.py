@@ -12,6 +12,7 @@ from common.transport.service import Arguments
 from services.gateway.admission import LOOPBACK, check
 from services.gateway.core import GatewayCore
 from services.gateway.finder import StrategyFinder
+from services.gateway.keeper import Keeper
 from services.gateway.key_file import KeyFile
 from services.gateway.shell import GatewayServer
 
@@ -32,6 +33,7 @@ def build(arguments: Arguments) -> Shell:
     )
     GatewayServer(shell, core, config.gateway, source, keys)
     StrategyFinder(shell, arguments.run_dir)
+    Keeper(shell, core, arguments.run_dir)
     return shell
 
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from common import messages as m
 from services.gateway.accounts import Account, Holdings
 from services.gateway.calls import Caller, Result, Row
-from services.gateway.events import GatewayCommand
+from services.gateway.events import GatewayCommand, Remember
 from services.gateway.history import (
     SECOND_NS,
     Curve,
     History,
     Kind,
+    Remembered,
     Resolution,
     Values,
     columns,
@@ -29,7 +30,7 @@ MAX_NS = 2**63 - 1
 
 
 class AccountPage:
-    """What happened to the accounts since the gateway started, and what their options add up to."""
+    """What happened to the accounts, and what their options add up to."""
 
     def __init__(self, reading: Reading, strategies: Strategies) -> None:
         self._reading = reading
@@ -54,7 +55,17 @@ class AccountPage:
                 curve = Curve.of(Kind.STRATEGY, place(state), currency, state.name)
                 values[curve] = {"pnl": float(pnl)}
         self._history.add(now_ns, values)
-        return {"type": "point", **columns([(now_ns, values)])}, self._dollars.follow(now_ns)
+        fills = self._reading.fills.take_news()
+        commands = self._dollars.follow(now_ns)
+        if values or fills:
+            commands.append(Remember(now_ns, values, fills))
+        return {"type": "point", **columns([(now_ns, values)])}, commands
+
+    def recall(self, remembered: Remembered) -> None:
+        """What an earlier run of the gateway kept."""
+        for resolution, frames in remembered.frames.items():
+            self._history.recall(resolution, frames)
+        self._reading.fills.recall(remembered.fills)
 
     def _balances(self, account: Account) -> dict[Curve, Values]:
         holdings = self._reading.holdings

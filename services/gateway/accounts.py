@@ -8,6 +8,7 @@ of two states of a position the later one holds.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from typing import Any
 
 from common import messages as m
@@ -103,13 +104,26 @@ class Fills:
 
     def __init__(self) -> None:
         self._fills: OrderedDict[tuple[str, str, str], m.Fill] = OrderedDict()
+        self._news: list[m.Fill] = []
         self.synced: set[Account] = set()
+
+    def take_news(self) -> list[m.Fill]:
+        """What was applied since the last call."""
+        news, self._news = self._news, []
+        return news
+
+    def recall(self, fills: Iterable[m.Fill]) -> None:
+        """Those of an earlier run, oldest first; they are no news."""
+        for fill in fills:
+            self.apply(fill)
+        self._news.clear()
 
     def apply(self, fill: m.Fill) -> bool:
         key = fill.venue, fill.account, fill.exec_id
         if key in self._fills:
             return False
         self._fills[key] = fill
+        self._news.append(fill)
         if len(self._fills) > MAX_FILLS:
             self._fills.popitem(last=False)
         return True

@@ -45,6 +45,7 @@ from services.gateway.events import (
     StrategyFound,
 )
 from services.gateway.health import Processes, expected
+from services.gateway.history import Remembered
 from services.gateway.keys import KeyRing
 from services.gateway.params import Params
 from services.gateway.private import Private
@@ -156,6 +157,10 @@ class GatewayCore:
     def asking(self) -> int:
         """How many requests to other processes are on their way."""
         return len(self._asking)
+
+    def recall(self, remembered: Remembered) -> None:
+        """Before the start: what an earlier run kept."""
+        self._account.recall(remembered)
 
     def handle(self, event: GatewayEvent, now_ns: int) -> Sequence[GatewayCommand]:
         handler = self._handlers.get(type(event))

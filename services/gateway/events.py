@@ -6,9 +6,12 @@ the shell; a number is never used again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from common.core import CoreCommand, Data, Event
+from common.messages import Fill
+from services.gateway.history import Curve, Values
 from services.gateway.keys import KeyRing
 
 
@@ -90,6 +93,14 @@ class HttpAnswer(Data):
     body: bytes
 
 
+class Remember(Data):
+    """Keep this beyond our life: the values of the curves at a time, and fills that were news."""
+
+    at_ns: int
+    values: Mapping[Curve, Values]
+    fills: list[Fill]
+
+
 GatewayEvent = (
     Event
     | ClientOpened
@@ -101,4 +112,4 @@ GatewayEvent = (
     | StrategyFound
     | KeysChanged
 )
-GatewayCommand = CoreCommand | Send | CloseClient | HttpAnswer
+GatewayCommand = CoreCommand | Send | CloseClient | HttpAnswer | Remember

@@ -1,7 +1,7 @@
 """How equity, profit, exposure and strategies went: one point a second, then one a minute.
 
-Kept in memory and bounded; it begins anew with the gateway. All curves share the clock of their
-points, and a value that was not known then is None.
+Bounded in memory; what a gateway before this one kept on disk is recalled at the start. All curves
+share the clock of their points, and a value that was not known then is None.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
+from common import messages as m
 from services.gateway.accounts import Account
 
 SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
 SECONDS = 900  # a quarter of an hour
 MINUTES = 1440  # a day
+SLOT_NS = {"second": SECOND_NS, "minute": MINUTE_NS}
+KEPT_NS = {"second": SECONDS * SECOND_NS, "minute": MINUTES * MINUTE_NS}
 Row = dict[str, Any]
 Values = dict[str, float | None]
 
@@ -45,11 +48,28 @@ class Curve(tuple[Kind, str, str, str, str]):
     def of(cls, kind: Kind, account: Account, name: str, strategy: str = "") -> Curve:
         return cls((kind, *account, name, strategy))
 
+    @classmethod
+    def read(cls, words: Iterable[str]) -> Curve:
+        """What `tuple(curve)` was.
+
+        Raises:
+            ValueError: it never was one.
+        """
+        kind, venue, account, name, strategy = words
+        return cls((Kind(kind), venue, account, name, strategy))
+
     def row(self) -> Row:
         return dict(zip(("kind", "venue", "account", "name", "strategy"), self, strict=True))
 
 
 Frame = tuple[int, Mapping[Curve, Values]]
+
+
+class Remembered(NamedTuple):
+    """What is kept on disk. frames: by resolution, oldest first, as fills."""
+
+    frames: dict[str, list[Frame]]
+    fills: list[m.Fill]
 
 
 class History:
@@ -71,6 +91,10 @@ class History:
         if minutes and minutes[-1][0] // MINUTE_NS == now_ns // MINUTE_NS:
             minutes.pop()
         minutes.append(frame)
+
+    def recall(self, resolution: str, frames: Iterable[Frame]) -> None:
+        """Take frames of an earlier run, oldest first."""
+        self._frames[Resolution(resolution)].extend(frames)
 
     def columns(self, resolution: Resolution, since_ns: int, accounts: list[Account]) -> Row:
         """All curves of these accounts, their points after since_ns."""

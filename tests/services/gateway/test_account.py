@@ -9,9 +9,11 @@ import pytest
 from common import core as c
 from common import messages as m
 from common.messages import Exact
-from services.gateway.events import StrategyFound
+from services.gateway.events import Remember, StrategyFound
+from services.gateway.history import Remembered
 from tests.services.gateway.fake_desk import instruments
 from tests.services.gateway.kit import BTC, Desk
+from tests.services.gateway.test_memory import fill
 from tests.services.gateway.test_openapi import fits
 
 ACCOUNT = "account.deribit.main"
@@ -108,6 +110,26 @@ def test_equity_is_told_per_currency_and_in_dollars_at_the_index(desk):
     assert found["total", "USD"]["equity"] == [None, 101_000.0]
     assert found["total", "USD"]["pnl"] == [None, pytest.approx(30_000.0)]
     assert found["exposure", "BTC"]["inventory"] == [0.25, 0.25]
+
+
+def test_what_is_to_be_kept_is_told_and_an_earlier_run_is_recalled(desk, monkeypatch):
+    told: list[Remember] = []
+    take = desk.take
+    monkeypatch.setattr(desk, "take", lambda commands: (told.extend(commands), take(commands)))
+    first, second = fill("1"), fill("2")
+    desk.bus("fill.deribit.main.demo", first)
+    desk.later(1)
+    desk.later(1)
+    kept = [each for each in told if isinstance(each, Remember)]
+    assert [each.fills for each in kept] == [[first], []]
+    again = Desk()
+    frames = [(each.at_ns, each.values) for each in kept]
+    again.core.recall(Remembered({"second": frames, "minute": frames[-1:]}, [first]))
+    again.bus("fill.deribit.main", m.FillSnapshot("deribit", "main", "", [first, second]))
+    found = again.ask("account.history")[1]
+    assert found["time_ns"] == [each.at_ns for each in kept]
+    assert curves(found)["balance", "BTC"]["equity"] == [2.0, 2.0]
+    assert again.core._account.sample(again.now)[1][-1].fills == [second]
 
 
 def test_nothing_is_drawn_while_the_account_is_not_followed(desk):
