@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from types import TracebackType
 from typing import NamedTuple, get_args
@@ -311,6 +311,51 @@ class Client:
     def cancel_all(self, venue: str, account: str = "main") -> m.CommandReply:
         """Cancel all our own orders at a venue; those of others stay."""
         return self.command(f"orders.{venue}.{account}", m.CancelAll(owner=self.sender))
+
+    def quote(
+        self,
+        quotes: Sequence[m.QuoteEntry],
+        mmp_group: str,
+        *,
+        quote_set: str = "",
+        post_only: bool = False,
+        tag: str = "",
+        account: str = "main",
+        request_id: str | None = None,
+    ) -> m.CommandReply:
+        """Quote many instruments of one venue at once; results has one reply per side.
+
+        Raises:
+            NotRunning, NoAnswer, ValueError: there is no quote.
+        """
+        if not quotes:
+            raise ValueError("quote: give at least one QuoteEntry")
+        command = m.MassQuote(list(quotes), mmp_group, quote_set, self.sender, tag, post_only)
+        venue = quotes[0].instrument.partition(".")[0]
+        return self.command(f"orders.{venue}.{account}", command, request_id)
+
+    def cancel_quotes(
+        self,
+        venue: str,
+        account: str = "main",
+        *,
+        instrument: str | None = None,
+        quote_set: str | None = None,
+        mmp_group: str | None = None,
+    ) -> m.CommandReply:
+        """Cancel all our own quotes at a venue, or those that match; those of others stay."""
+        command = m.CancelQuotes(
+            instrument, quote_set=quote_set, mmp_group=mmp_group, owner=self.sender
+        )
+        return self.command(f"orders.{venue}.{account}", command)
+
+    def query_protections(self, venue: str, account: str = "main") -> list[m.ProtectionUpdated]:
+        """Market maker protection of the account; SetProtection, ResetProtection: command()."""
+        return self.command(f"orders.{venue}.{account}", m.QueryProtections()).protections
+
+    def subscribe_protections(self, venue: str, account: str = "main") -> None:
+        """ProtectionSnapshot, then ProtectionUpdated."""
+        self.subscribe(f"protection.{venue}.{account}")
 
     def query_orders(
         self, venue: str, account: str = "main", *, closed: bool = False
