@@ -181,10 +181,6 @@ def _check(config: KeyConfig, source: str, where: str) -> None:
     if unknown:
         text = f"scope {unknown[0]!r} is not one of {', '.join(SCOPES)}"
         raise ConfigError(source, where, text)
-    for name in ("max_connections", "orders_per_second"):
-        limit = getattr(config, name)
-        if limit is not None and not limit > 0:
-            raise ConfigError(source, where, f"{name} must be above 0")
 
 
 def _networks(config: KeyConfig, source: str, where: str) -> Iterable[str]:

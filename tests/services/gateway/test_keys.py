@@ -146,8 +146,6 @@ BROKEN = [
     KeyConfig("k", secret="a", expires="tomorrow"),
     KeyConfig("k", secret="a", expires="2027-01-01T00:00:00"),
     KeyConfig("k", secret="a", max_quantity="NaN"),
-    KeyConfig("k", secret="a", orders_per_second=0),
-    KeyConfig("k", secret="a", max_connections=0),
 ]
 
 
