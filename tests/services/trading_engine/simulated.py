@@ -27,7 +27,7 @@ DEMO = Path(__file__).parents[3] / "config" / "demo.yaml"
 START_NS = 1_790_000_000_000_000_000
 PERP = "deribit.BTC-PERPETUAL"
 ORDERS, ENGINE = "orders.deribit.main", "trading_engine.deribit.main"
-SMALL = {"option_expiries": 1, "strikes_per_expiry": 2}
+SMALL = {"option_expiries": 2, "strikes_per_expiry": 4}
 
 
 class Client:
@@ -46,7 +46,8 @@ class Client:
 
 
 class SimulatedDesk:
-    """Market data, trading engine and venue. messages: all that was published, by topic."""
+    """Market data, trading engine and venue. messages: orders, fills and instruments that were
+    published, by topic."""
 
     def __init__(
         self, capabilities: Capabilities | None = None, limits: LimitsConfig | None = None
@@ -59,7 +60,7 @@ class SimulatedDesk:
         self._asked = 0
         self.desk = VirtualDesk(START_NS)
         self.messages: list[tuple[str, m.Event]] = []
-        self.desk.tap = lambda topic, message: self.messages.append((topic, message))
+        self.desk.tap = self._keep
         simulator = msgspec.structs.replace(config.simulators[0], **SMALL)
         self.venue = VenueSimulator(load("deribit"), simulator, START_NS)
         self.desk.set_venue(self.venue)
@@ -78,6 +79,10 @@ class SimulatedDesk:
         self.run_till(lambda: self.desk.nodes[ENGINE].state.state == "ready")
         self.run_till(lambda: any(isinstance(x, m.InstrumentList) for _, x in self.messages))
         self.desk.run_for(1)
+
+    def _keep(self, topic: str, message: m.Event) -> None:
+        if isinstance(message, m.OrderUpdated | m.Fill | m.InstrumentList):
+            self.messages.append((topic, message))
 
     @property
     def _key(self) -> Any:
@@ -142,6 +147,13 @@ class SimulatedDesk:
     def price(self, instrument: str = PERP, factor: float = 1.0, tick: str = "0.5") -> Decimal:
         """So many times the market, on the tick."""
         return Decimal(round(self._mark(instrument) * factor / float(tick))) * Decimal(tick)
+
+    def ticker(self, instrument: str) -> m.Ticker:
+        """As the engine knows it."""
+        self._mark(instrument)
+        ticker = self.desk.nodes[ENGINE].core._state.market.ticker(instrument)
+        assert ticker is not None
+        return ticker
 
     def _mark(self, instrument: str) -> float:
         market = self.desk.nodes[ENGINE].core._state.market
