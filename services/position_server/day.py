@@ -91,6 +91,11 @@ class Book:
         new.mark, new.index = self.mark, self.index
         return new
 
+    def has_expired(self, now_ns: int) -> bool:
+        """It is delivered, at about its last mark, and no fill will ever say so."""
+        expires_ns = self.position.instrument.definition.expiration_ns
+        return expires_ns is not None and now_ns >= expires_ns and self.mark is not None
+
     def align(self, quantity: Decimal) -> None:
         """Take a quantity over, at the mark."""
         assert self.mark is not None
@@ -152,12 +157,18 @@ class Day:
             return
         waiting, self._waiting = self._waiting, []
         self.add(waiting, instruments)
-        for (_, name), book in self._books.items():
+        for (owner, name), book in self._books.items():
             book.look(marks(name))
+            if owner != ACCOUNT and book.has_expired(now_ns):
+                book.align(ZERO)
         if now_ns >= self.start_ns + DAY_NS:
             self._begin(now_ns)
-        for name, ledger in ledgers.items():
-            self._compare(ledger, marks(name), now_ns)
+        ours = [name for owner, name in self._books if owner == ACCOUNT]
+        for name in sorted({*ledgers, *ours}):
+            ledger = ledgers.get(name)
+            if ledger is None or ledger.position is not None:
+                quantity = ledger.quantity if ledger is not None else ZERO
+                self._compare(instruments[name], quantity, marks(name), now_ns)
 
     def held(self) -> set[str]:
         """Instruments whose prices are needed: strategies may hold what cancels out."""
@@ -237,24 +248,33 @@ class Day:
         self._books = {key: book.begin() for key, book in held.items()}
         self.is_changed = True
 
-    def _compare(self, ledger: Ledger, marks: Marks, now_ns: int) -> None:
-        key = ACCOUNT, ledger.name
-        if ledger.position is None or ledger.instrument is None or key in self._kept:
-            return
+    def _compare(
+        self, instrument: Instrument, quantity: Decimal, marks: Marks, now_ns: int
+    ) -> None:
+        """quantity: what the account holds."""
+        key = ACCOUNT, instrument.name
         is_new = key not in self._books
-        if is_new and not ledger.quantity:
+        if key in self._kept or (is_new and not quantity):
             return
-        book = self._books.setdefault(key, Book(ledger.instrument))
+        book = self._books.setdefault(key, Book(instrument))
         book.look(marks)
-        if book.position.quantity == ledger.quantity:
+        if book.position.quantity == quantity:
             book.differs_since_ns = None
             return
         if book.differs_since_ns is None:
             wait_ns = 0 if self._is_first and is_new else ALIGN_NS
             book.differs_since_ns = now_ns + wait_ns - ALIGN_NS
-        if book.mark and now_ns >= book.differs_since_ns + ALIGN_NS:
-            book.align(ledger.quantity)
+        if book.mark is not None and now_ns >= book.differs_since_ns + ALIGN_NS:
+            book.align(quantity)
             self.is_changed = True
+            if not quantity:
+                self._close_all(instrument.name)
+
+    def _close_all(self, name: str) -> None:
+        """Nothing is held any more, so no strategy holds anything."""
+        for (_, each), book in self._books.items():
+            if each == name and book.mark is not None:
+                book.align(ZERO)
 
     def _missing(self, marks: Callable[[str], Marks]) -> str:
         """What the figures lack, in words."""

@@ -21,6 +21,7 @@ from tests.services.position_server.scenes import (
     D,
     S,
     Scene,
+    define,
     fill,
     report,
     ticker,
@@ -156,6 +157,29 @@ def test_a_difference_that_no_fill_explains_is_taken_over_without_profit() -> No
     assert profit.complete and profit.pnl == -20
     again.bus(ticker(LINEAR, 80.0))
     assert told(again).pnl == -20 - 50
+
+
+def test_what_the_venue_took_away_no_strategy_holds() -> None:
+    scene = Scene().started().bus(by("a", fill(1, 2, 100, LINEAR))).bus(ticker(LINEAR, 90.0))
+    again = restarted(scene, saved(scene)).bus(ticker(LINEAR, 90.0))
+    for _ in range(6):
+        profit = told(again)
+    assert (profit.complete, profit.pnl, profit.strategies) == (True, -20, {"a": -20})
+    assert again.core._day.held() == set()
+
+
+def test_what_expired_is_closed_at_its_last_mark() -> None:
+    scene = Scene().started()
+    dated = define("sim.ETH-1JAN70", m.InstrumentKind.FUTURE, m.ContractType.LINEAR)
+    scene.bus(msgspec.structs.replace(dated, expiration_ns=T0 + 10 * S))
+    bought, sold = (
+        fill(n, q, p, dated.instrument, at=n) for n, q, p in ((1, 2, 100), (2, -2, 110))
+    )
+    scene.bus(by("a", bought)).bus(by("b", sold)).bus(ticker(dated.instrument, 104.0))
+    assert told(scene).strategies == {"a": 8, "b": 12}
+    scene.wait(10).give(c.TopicLost(f"ticker.{dated.instrument}", "expired"))
+    profit = told(scene)
+    assert (profit.complete, profit.strategies) == (True, {"a": 8, "b": 12})
 
 
 def test_what_was_saved_waits_for_its_definition() -> None:
