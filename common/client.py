@@ -265,8 +265,16 @@ class Client:
         tag: str = "",
         account: str = "main",
         request_id: str | None = None,
+        display_quantity: Number | None = None,
+        price_type: m.PriceType | None = None,
+        contingency_type: m.ContingencyType | None = None,
+        fill_condition: m.FillCondition | None = None,
+        linked_orders: Sequence[m.LinkedOrder] = (),
     ) -> m.CommandReply:
         """Place an order; a LIMIT with a price, else a MARKET. Other kinds: command().
+
+        linked_orders: made by linked_order() of common/linked.py; they follow the first order in
+        the reply's orders.
 
         Raises:
             NotRunning, NoAnswer, ValueError: a number that is not exact.
@@ -277,12 +285,17 @@ class Client:
             side,
             exact_text(quantity),
             kind,
-            None if price is None else exact_text(price),
+            _optional(price),
             time_in_force,
             post_only,
             reduce_only,
             owner=self.sender,
             tag=tag,
+            display_quantity=_optional(display_quantity),
+            contingency_type=contingency_type,
+            fill_condition=fill_condition,
+            linked_orders=list(linked_orders),
+            price_type=price_type,
         )
         venue = instrument.partition(".")[0]
         return self.command(f"orders.{venue}.{account}", order, request_id)
@@ -294,13 +307,19 @@ class Client:
         price: Number | None = None,
         quantity: Number | None = None,
         request_id: str | None = None,
+        trigger_price: Number | None = None,
+        trigger_offset: Number | None = None,
+        display_quantity: Number | None = None,
     ) -> m.CommandReply:
-        """Change price or total quantity of an order in place."""
+        """Change price, total quantity or another term of an order in place."""
         change = m.ModifyOrder(
             order.client_order_id,
-            None if price is None else exact_text(price),
-            None if quantity is None else exact_text(quantity),
-            owner=self.sender,
+            _optional(price),
+            _optional(quantity),
+            _optional(trigger_price),
+            self.sender,
+            trigger_offset=_optional(trigger_offset),
+            display_quantity=_optional(display_quantity),
         )
         return self.command(f"orders.{order.venue}.{order.account}", change, request_id)
 
@@ -424,6 +443,10 @@ class Client:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.MAXMSGSIZE, 1 << 20)
         return socket
+
+
+def _optional(value: Number | None) -> m.Exact | None:
+    return None if value is None else exact_text(value)
 
 
 def exact_text(value: Number) -> m.Exact:

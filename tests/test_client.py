@@ -15,7 +15,9 @@ import zmq
 from common import codec
 from common import messages as m
 from common.client import Client, Lost, NoAnswer, NotRunning, Received, exact_text, publisher_of
+from common.linked import linked_order
 from common.rundir import RunDir
+from tests import samples
 
 TOPIC = "quote.deribit.BTC-PERPETUAL"
 NAME = "deribit.BTC-PERPETUAL"
@@ -253,6 +255,24 @@ def test_place_sends_exact_numbers_and_our_name(client: Client, engine: dict[str
     assert sent.order_type is m.OrderType.LIMIT
     client.place(NAME, m.Side.SELL, Decimal("1.5"))
     assert engine["commands"][1].order_type is m.OrderType.MARKET
+
+
+def test_linked_orders_and_further_terms_are_sent(client: Client, engine: dict[str, Any]) -> None:
+    engine["answer"] = lambda header, _: [m.CommandReply(header.request_id, True)]
+    stop = linked_order(m.Side.SELL, trigger_price="49000")
+    client.place(
+        NAME,
+        m.Side.BUY,
+        100,
+        price="50000.5",
+        display_quantity=10,
+        contingency_type=m.ContingencyType.OTO,
+        linked_orders=[stop],
+    )
+    client.modify(samples.ORDER, trigger_offset="5", display_quantity=20)
+    placed, changed = engine["commands"]
+    assert (placed.linked_orders, placed.display_quantity) == ([stop], 10)
+    assert (changed.trigger_offset, changed.display_quantity, changed.price) == (5, 20, None)
 
 
 def test_an_answer_to_an_older_command_is_not_ours(client: Client, engine: dict[str, Any]) -> None:

@@ -155,6 +155,7 @@ class Simulation:
             Backoff(_half),
             start_counter=self._engine_starts,
             journal=records.decode(records.encode(entry) for entry in journal),
+            capabilities=load(venue_name).capabilities,
         )
 
     def _host(self, loaded: loading.Loaded) -> StrategyHost:
