@@ -731,6 +731,7 @@ class StrategyState(Message):
     last_error: str  # with file and line
     started_ns: int
     updated_ns: int
+    set_at_run_time: dict[str, str] = {}  # those of the parameters that SetParameters changed
 
 
 class RawFrame(Message):
@@ -982,10 +983,12 @@ class QueryPositions(Message):
 class SetParameters(Message):
     """To a strategy's host, `strategies.<name>`: change these parameters, all of them or none.
 
-    values: as text; lists and the like as JSON.
+    values: as text; lists and the like as JSON. They hold over restarts. reset: names of those that
+    are to have the configuration's value again, before values is applied; "*" for all.
     """
 
     values: dict[str, str]
+    reset: list[str] = []
 
 
 class CommandReply(Message):

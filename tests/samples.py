@@ -144,6 +144,7 @@ STRATEGY = m.StrategyState(
     last_error="",
     started_ns=9,
     updated_ns=10,
+    set_at_run_time={"quantity": "100"},
 )
 
 PROFIT = m.ProfitOfDay(
@@ -224,7 +225,7 @@ COMMANDS: list[m.Command] = [
     m.QueryFills(limit=10),
     m.SetMode(m.TradingMode.HALTED, "a test", "deribit", "quoter"),
     m.QueryPositions(),
-    m.SetParameters({"width_bps": "4", "max_position": "2000"}),
+    m.SetParameters({"width_bps": "4", "max_position": "2000"}, ["quantity"]),
 ]
 REPLY = m.CommandReply(
     "r1", True, orders=[ORDER], fills=[FILL], account=ACCOUNT, protections=[PROTECTION]

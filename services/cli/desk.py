@@ -14,8 +14,9 @@ from rich.text import Text
 
 from common import config as configuration
 from services.cli import lifecycle, output, status
-from services.cli.processes import gateway_url, processes
+from services.cli.processes import gateway_url, processes, strategy_host
 from services.cli.settings import CliError, Settings, UsageError
+from services.strategy_host import entries
 
 FOLLOW_POLL_S = 0.2
 STATUS_COLUMNS = ("process", "state", "healthy", "pid", "cpu %", "rss MB", "uptime", "note")
@@ -55,15 +56,19 @@ def _run_dir(settings: Settings) -> dict[str, str]:
 
 
 def status_command(context: typer.Context) -> None:
-    """Show the processes; exit 1 unless all are healthy."""
+    """Show the processes; exit 1 unless all that are supervised are healthy."""
     settings: Settings = context.obj
     config = settings.load_config()
-    rows = status.collect(processes(config), settings.run_dir)
+    wanted = processes(config)
+    names = {process.name for process in wanted}
+    hosts = [strategy_host(each.strategy.name) for each in entries.by_hand(settings.run_dir)]
+    by_hand = [host for host in hosts if host.name not in names]
+    rows = status.collect(wanted, settings.run_dir, by_hand)
     if settings.as_json:
         output.print_json({"desk": config.desk, **_run_dir(settings), "processes": rows})
     else:
         output.table(STATUS_COLUMNS, (_status_row(row) for row in rows))
-    if not all(row["healthy"] for row in rows):
+    if not all(row["healthy"] for row in rows if row["supervised"]):
         raise typer.Exit(1)
 
 

@@ -1,9 +1,13 @@
-"""`crossdesk status`: supervisord's view, /proc and the beats, put together."""
+"""`crossdesk status`: supervisord's view, /proc and the beats, put together.
+
+Strategies run by hand are shown while they beat; nobody restarts them.
+"""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ from services.cli.supervisor import Supervisor
 
 BEAT_WAIT_S = 1.2
 CPU_SAMPLE_S = 0.4
+BY_HAND = "BY HAND"
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -37,22 +42,48 @@ def usage(pid: int) -> Usage | None:
     return Usage(cpu_seconds, int(rss_kb) / 1024)
 
 
-def collect(processes: list[Process], run_dir: RunDir) -> list[dict[str, Any]]:
-    """One row per process, JSON-ready; takes about half a second while all is well."""
+def uptime_s(pid: int) -> int:
+    """0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        now_s = float(Path("/proc/uptime").read_text().split()[0])
+    except OSError:
+        return 0
+    return max(0, int(now_s - int(fields[19]) / TICKS_PER_SECOND))
+
+
+def collect(
+    processes: list[Process], run_dir: RunDir, by_hand: Sequence[Process] = ()
+) -> list[dict[str, Any]]:
+    """One row per process, JSON-ready; takes about half a second while all is well.
+
+    by_hand: processes that nobody supervises; those that do not beat have no row.
+    """
     states = {row["name"]: row for row in Supervisor(run_dir).states()}
     running = [p for p in processes if states.get(p.name, {}).get("pid")]
     pids = {p.name: int(states[p.name]["pid"]) for p in running}
     started = time.monotonic()
     before = {name: usage(pid) for name, pid in pids.items()}
-    with Beats(running, run_dir) as beats:
-        beats.wait_for_all(pids, BEAT_WAIT_S)
-        time.sleep(max(0.0, CPU_SAMPLE_S - (time.monotonic() - started)))
-        seconds = time.monotonic() - started
-        last = dict(beats.last)
-    return [
-        _row(p, run_dir, states.get(p.name), before.get(p.name), seconds, last.get(p.name))
-        for p in processes
-    ]
+    maybe = [p for p in by_hand if run_dir.socket_path(p.beat).exists()]
+    with Beats([*running, *maybe], run_dir) as beats:
+        beats.wait_for_all([*pids, *(p.name for p in maybe)], BEAT_WAIT_S)
+        found = [p for p in maybe if p.name in beats.last]
+        before |= {p.name: usage(beats.last[p.name].pid) for p in found}
+        states |= {p.name: _own_state(beats.last[p.name].pid) for p in found}
+        sampled = time.monotonic() if found else started
+        time.sleep(max(0.0, CPU_SAMPLE_S - (time.monotonic() - sampled)))
+        now, last = time.monotonic(), dict(beats.last)
+    rows = []
+    for p in [*processes, *found]:
+        seconds = now - (sampled if p in found else started)
+        row = _row(p, run_dir, states.get(p.name), before.get(p.name), seconds, last.get(p.name))
+        rows.append(row | {"supervised": p not in found})
+    return rows
+
+
+def _own_state(pid: int) -> dict[str, Any]:
+    """As supervisord's, of a process that it does not know."""
+    return {"statename": BY_HAND, "pid": pid, "spawnerr": "", "start": 0, "now": uptime_s(pid)}
 
 
 def _row(

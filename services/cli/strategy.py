@@ -33,6 +33,7 @@ from services.cli.settings import (
 )
 from services.cli.supervisor import NOT_THERE, Supervisor
 from services.strategy_host import entries, loading
+from services.strategy_host.tuning import ALL
 
 SENDER = "crossdesk"
 LOOK_S = 1.5
@@ -124,6 +125,8 @@ def list_strategies(context: typer.Context) -> None:
         state = states.get(entry.strategy.name)
         row: dict[str, Any] = {"name": entry.strategy.name, "by_hand": entry.by_hand}
         shown = {} if state is None else msgspec.to_builtins(_named(state), enc_hook=str)
+        if state is not None:
+            row["parameter_origins"] = _origins(state, entry)
         rows.append(row | {"state": "not running", "file": entry.strategy.file} | shown)
     if settings.as_json:
         for row in rows:
@@ -164,7 +167,7 @@ def set_parameters(
     name: Name,
     values: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...")],
 ) -> None:
-    """Change parameters of a running strategy, all of them or none; a restart forgets it."""
+    """Change parameters of a running strategy, all or none; they hold until `reset`."""
     settings: Settings = context.obj
     changes = {}
     for text in values:
@@ -172,16 +175,32 @@ def set_parameters(
         if not equals or not key:
             raise UsageError(f"{text!r}: give parameters as KEY=VALUE", "values")
         changes[key] = value
+    _tell(settings, name, m.SetParameters(changes))
+    _say(settings, name, "parameters changed")
+
+
+@app.command("reset")
+def reset_parameters(
+    context: typer.Context,
+    name: Name,
+    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...")] = None,
+) -> None:
+    """Drop parameters set at run time (default: all); those of the configuration hold again."""
+    settings: Settings = context.obj
+    _tell(settings, name, m.SetParameters({}, keys or [ALL]))
+    _say(settings, name, "parameters reset")
+
+
+def _tell(settings: Settings, name: str, command: m.SetParameters) -> None:
     try:
         with Client(settings.run_dir, SENDER) as client:
-            reply = client.command(f"strategies.{name}", m.SetParameters(changes))
+            reply = client.command(f"strategies.{name}", command)
     except NotRunning:
         raise CliError(f"the strategy {name} does not run") from None
     except NoAnswer as error:
         raise CliError(str(error), 3) from None
     if not reply.accepted:
         raise CliError(reply.text, 1, field=reply.field)
-    _say(settings, name, "parameters changed")
 
 
 # --- what to run ----------------------------------------------------------------------------------
@@ -331,6 +350,13 @@ def _named(state: m.StrategyState) -> dict[str, Any]:
     named = dict(msgspec.structs.asdict(state))
     named["positions"] = [msgspec.structs.asdict(position) for position in state.positions]
     return named
+
+
+def _origins(state: m.StrategyState, entry: entries.Entry) -> dict[str, str]:
+    """Where each parameter's value comes from."""
+    known = dict.fromkeys(entry.strategy.parameters, "file")
+    known |= dict.fromkeys(state.set_at_run_time, "run time")
+    return {name: known.get(name, "default") for name in state.parameters}
 
 
 def _row(row: dict[str, Any]) -> tuple[Any, ...]:

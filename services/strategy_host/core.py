@@ -16,10 +16,11 @@ from common import core as c
 from common import messages as m
 from common.config import AccountConfig, StrategyConfig
 from common.messages import RejectReason as R
-from common.strategy import ParameterError, Parameters, Strategy, read_parameters
+from common.strategy import ParameterError, Parameters, Strategy
 from services.strategy_host import guard, report
 from services.strategy_host.intake import Intake
 from services.strategy_host.memory import Memory
+from services.strategy_host.tuning import Tuning
 from services.strategy_host.workbench import Workbench
 
 NS_PER_S = 1_000_000_000
@@ -51,12 +52,13 @@ class StrategyHost:
         problem: str = "",
     ) -> None:
         self._config = config
-        self._bench = Workbench(config, account, parameters or Parameters(), memory)
+        self._tuning = Tuning(parameters, memory)
+        self._bench = Workbench(config, account, self._tuning.parameters, memory)
         self._strategy = strategy
         self._stopwatch = stopwatch
         self._path = path
         self._state = "starting"
-        self._error = problem
+        self._error = problem or self._tuning.problem
         self._slow_calls = 0
         self._slow_told: dict[str, int] = {}
         self._started_ns = 0
@@ -228,26 +230,25 @@ class StrategyHost:
     def _on_command(self, event: c.CommandReceived) -> None:
         command, name = event.command, event.request_id
         if isinstance(command, m.SetParameters):
-            reply = self._set_parameters(name, command.values)
+            reply = self._set_parameters(name, command)
         else:
             text = "a strategy's host takes SetParameters only"
             reply = m.CommandReply(name, False, R.UNSUPPORTED, text)
         self._bench.out.append(c.Reply(event.peer, reply))
 
-    def _set_parameters(self, request_id: str, values: dict[str, str]) -> m.CommandReply:
-        if self._strategy is None or self._state in SETTLED:
+    def _set_parameters(self, request_id: str, command: m.SetParameters) -> m.CommandReply:
+        """One that does not run may only be freed of what was set, for its next start."""
+        is_settled = self._strategy is None or self._state in SETTLED
+        if is_settled and (command.values or not command.reset):
             text = f"the strategy does not run: {self._error or self._state}"
             return m.CommandReply(request_id, False, R.NOT_READY, text)
-        before = self._bench.parameters
         try:
-            given = report.from_texts(values)
-            fields = {key: getattr(before, key) for key in before.__struct_fields__}
-            parameters = read_parameters(self._strategy.parameters_type, fields | given)
+            record = self._tuning.change(command)
         except ParameterError as error:
             return m.CommandReply(request_id, False, R.BAD_REQUEST, str(error), error.name)
-        self._bench.set_parameters(parameters)
-        changed = {key: str(value) for key, value in values.items()}
-        self._bench.out.append(c.Alert("INFO", "parameters changed", changed))
+        self._bench.set_parameters(self._tuning.parameters)
+        fields = command.values | ({"reset": ", ".join(command.reset)} if command.reset else {})
+        self._bench.out += [c.Journal(record), c.Alert("INFO", "parameters changed", fields)]
         self._call("on_parameters")
         self._publish()
         return m.CommandReply(request_id, True)

@@ -38,6 +38,8 @@ class Intake:
             m.OrderSnapshot: self._on_orders,
             m.Fill: self._on_fill,
             m.FillSnapshot: self._on_fill_snapshot,
+            m.ProtectionSnapshot: self._on_protections,
+            m.ProtectionUpdated: self._on_protection,
             m.AccountSnapshot: self._on_account,
             m.PositionUpdated: self._on_position,
             m.Exposure: self._on_exposure,
@@ -101,6 +103,8 @@ class Intake:
             bench.engine_ready = False
         elif kind == "account":
             bench.market.lose_account()
+        elif kind == "protection":
+            bench.protection_of.clear()
         elif kind == "ticker":
             bench.market.tickers.pop(rest, None)
         elif kind == "book":
@@ -156,6 +160,19 @@ class Intake:
                 bench.out.append(c.Journal(FillRecord(fill, instrument.definition)))
                 bench.follow(f"ticker.{fill.instrument}")
                 self._call("on_fill", fill)
+
+    def _on_protections(self, snapshot: m.ProtectionSnapshot) -> None:
+        self._bench.protection_of.clear()
+        for protection in snapshot.protections:
+            self._on_protection(protection)
+
+    def _on_protection(self, protection: m.ProtectionUpdated) -> None:
+        key = protection.index, protection.mmp_group
+        if protection.event is m.ProtectionEvent.REMOVED:
+            self._bench.protection_of.pop(key, None)
+        else:
+            self._bench.protection_of[key] = protection
+        self._call("on_protection", protection)
 
     # --- the account --------------------------------------------------------------------------
 

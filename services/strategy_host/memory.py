@@ -1,4 +1,5 @@
-"""What a strategy's host keeps on disk: the fills of its strategy, and how often it started.
+"""What a strategy's host keeps on disk: the fills of its strategy, the parameters that were set at
+run time, and how often it started.
 
 The engine tells joiners the fills of a day at most; what is older lives here. At each start the
 journal is read, and written anew as one checkpoint, so that it stays short.
@@ -38,6 +39,7 @@ class Checkpoint(m.Message):
     fills: int
     positions: list[HeldPosition]
     exec_ids: list[str]
+    parameters: dict[str, str] = {}
 
 
 class FillRecord(m.Message):
@@ -47,7 +49,13 @@ class FillRecord(m.Message):
     definition: m.InstrumentDefinition
 
 
-Record = Checkpoint | FillRecord
+class ParametersRecord(m.Message):
+    """The parameters that are set at run time, all of them."""
+
+    parameters: dict[str, str]
+
+
+Record = Checkpoint | FillRecord | ParametersRecord
 
 
 class Memory:
@@ -56,6 +64,7 @@ class Memory:
     def __init__(self) -> None:
         self.run = 0
         self.fills = 0
+        self.parameters: dict[str, str] = {}  # set at run time
         self.positions: dict[str, Position] = {}
         self._exec_ids: OrderedDict[str, None] = OrderedDict()
 
@@ -88,10 +97,12 @@ class Memory:
             )
             for position in self.positions.values()
         ]
-        return Checkpoint(self.run, self.fills, held, list(self._exec_ids))
+        exec_ids = list(self._exec_ids)
+        return Checkpoint(self.run, self.fills, held, exec_ids, self.parameters)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.run, self.fills = checkpoint.run, checkpoint.fills
+        self.parameters = checkpoint.parameters
         self._exec_ids = OrderedDict.fromkeys(checkpoint.exec_ids)
         self.positions = {}
         for held in checkpoint.positions:
@@ -105,6 +116,8 @@ class Memory:
         for record in records:
             if isinstance(record, Checkpoint):
                 self._restore(record)
+            elif isinstance(record, ParametersRecord):
+                self.parameters = record.parameters
             else:
                 self.add(record.fill, Instrument(record.definition))
         return self

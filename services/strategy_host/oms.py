@@ -15,10 +15,12 @@ import msgspec
 
 from common import core as c
 from common import messages as m
+from common.domain.quotes import sides_of
 from common.messages import OrderStatus as S
 from common.messages import RejectReason as R
 from common.messages import Side
 from common.strategy import ZERO, OwnOrder
+from services.strategy_host import quotes
 from services.strategy_host.budget import Budget
 
 NS_PER_S = 1_000_000_000
@@ -30,13 +32,14 @@ OVER = frozenset({R.ORDER_CLOSED, R.UNKNOWN_ORDER})
 
 
 class Pending(msgspec.Struct, eq=False):
-    """A request without an answer. order: None for CancelAll."""
+    """A request without an answer. order: None for CancelAll. orders: of a mass quote's sides."""
 
     request: c.Request
-    kind: str  # "place", "modify", "cancel", "cancel_all", "query"
+    kind: str  # "place", "modify", "cancel", "cancel_all", "query", "quote", "protection"
     order: OwnOrder | None
     again_ns: int | None = None  # when to ask again; None while an answer may come
     tries: int = 1
+    orders: list[OwnOrder] = []
 
 
 class Oms:
@@ -55,11 +58,13 @@ class Oms:
         run: int,
         budget: Budget,
         out: list[c.CoreCommand],
+        quote_budget: Budget,
     ) -> None:
         self._owner = owner
         self._target = f"orders.{venue}.{account}"
         self._run = run
         self._budget = budget
+        self._quote_budget = quote_budget
         self._out = out
         self._numbers = 0
         self._open: dict[str, OwnOrder] = {}  # by request_id, or what stands for it
@@ -134,6 +139,70 @@ class Oms:
                 order.asked = order.asked or ("cancel" if order.client_order_id else "")
                 self._budget.spend(now_ns)
 
+    # --- quotes -------------------------------------------------------------------------------
+
+    def quote(self, command: m.MassQuote, now_ns: int) -> list[OwnOrder]:
+        """One order per side; sides that need not or cannot be sent now are left out."""
+        command = msgspec.structs.replace(command, expires_ns=now_ns + PLACE_VALID_NS)
+        plan = quotes.plan(command, self._open.values(), now_ns)
+        if not plan.sent:
+            return plan.orders
+        request_id = self._ask("quote", plan.command, None)
+        self._pending[request_id].orders = plan.sent
+        for order, side in zip(plan.sent, sides_of(plan.command), strict=True):
+            if order.client_order_id:
+                order.asked = "quote"
+                order.wanted_quantity = order.cum_quantity + (side.quantity or ZERO)
+            else:
+                order.request_id = quotes.key(request_id, order.instrument, order.side)
+                self._open[order.request_id] = order
+                self.placed += 1
+        self._quote_budget.spend(now_ns)
+        return plan.orders
+
+    def cancel_quotes(self, filters: m.CancelQuotes, now_ns: int) -> None:
+        """One command for all that have a name, the others as soon as they have one."""
+        self._ask("cancel_all", filters, None)
+        self._budget.spend(now_ns)
+        for order in self._open.values():
+            if quotes.is_in(order, filters):
+                order.cancel_wanted = True
+                order.asked = order.asked or ("cancel" if order.client_order_id else "")
+
+    def change_protection(self, command: m.SetProtection | m.ResetProtection) -> None:
+        self._ask("protection", command, None)
+
+    def _on_quoted(self, pending: Pending, reply: m.CommandReply, now_ns: int) -> list[OwnOrder]:
+        """Each side by its own result; a command refused as a whole has none."""
+        results = reply.results or [reply] * len(pending.orders)
+        changed = []
+        for order, result in zip(pending.orders, results, strict=False):
+            if result.accepted or result.in_doubt:
+                continue
+            reason = result.reason or R.BAD_REQUEST
+            self.rejects[reason.value] += 1
+            order.refusal, order.text = reason, result.text
+            if not order.client_order_id and order.is_open:
+                self._refuse(order, reason, result.text)
+            changed.append(order)
+        for order in pending.orders:
+            self._carry_on(order, now_ns)
+        return changed
+
+    def _forget_asked(self, orders: list[OwnOrder]) -> None:
+        """The mass quote that would change them is over."""
+        for order in orders:
+            if order.asked == "quote":
+                order.asked, order.wanted_quantity = "", None
+
+    def _end_quotes(self, orders: list[OwnOrder], reason: R | None, text: str) -> None:
+        """They were never sent."""
+        self._forget_asked(orders)
+        for order in orders:
+            order.refusal, order.text = reason, text
+            if not order.client_order_id:
+                self._refuse(order, reason, text)
+
     def _carry_on(self, order: OwnOrder, now_ns: int) -> None:
         """Send the cancel that is wanted, once the order has a name and nothing is under way."""
         ready = order.client_order_id and order.asked != "cancel"
@@ -159,6 +228,9 @@ class Oms:
         dropped = []
         for command in commands:
             pending = self._pending.pop(getattr(command, "request_id", ""), None)
+            if pending is not None and pending.orders:
+                self._end_quotes(pending.orders, None, "not sent")
+                dropped += [each for each in pending.orders if not each.client_order_id]
             if pending is None or pending.order is None:
                 continue
             pending.order.asked = ""
@@ -175,7 +247,7 @@ class Oms:
         Returns:
             The order if that changed it.
         """
-        order = self._by_name.get(update.client_order_id) or self._open.get(update.request_id)
+        order = self._find(update)
         if order is None:
             if update.status.is_final:
                 return None
@@ -186,6 +258,17 @@ class Oms:
         self._file(order)
         self._carry_on(order, now_ns)
         return order
+
+    def _find(self, update: m.OrderUpdated) -> OwnOrder | None:
+        """By its name; by the request that it came from while it has none."""
+        known = self._by_name.get(update.client_order_id)
+        if known is not None:
+            return known
+        name = update.request_id
+        if update.quote_id:
+            name = quotes.key(name, update.instrument, update.side)
+        order = self._open.get(name)
+        return order if order is not None and not order.client_order_id else None
 
     def on_snapshot(self, snapshot: m.OrderSnapshot, now_ns: int) -> list[OwnOrder]:
         """Merge a whole view; orders that it should hold and does not are asked for."""
@@ -203,13 +286,16 @@ class Oms:
         if pending is None:
             return []
         order, changed = pending.order, []
+        self._forget_asked(pending.orders)
         if order is not None and pending.kind in ("modify", "cancel"):
             order.asked, order.wanted_quantity = "", None
         for update in reply.orders:
             each = self.on_update(update, now_ns)
             if each is not None:
                 changed.append(each)
-        if not (reply.accepted or reply.in_doubt):
+        if pending.kind == "quote":
+            changed += self._on_quoted(pending, reply, now_ns)
+        elif not (reply.accepted or reply.in_doubt):
             changed += self._on_refused(pending, reply)
         if pending.kind == "cancel_all":
             for each in self._open.values():
@@ -225,6 +311,9 @@ class Oms:
                 self.lost.append(order)
             return []
         self.rejects[reason.value] += 1
+        if pending.kind == "protection":
+            text = f"protection was refused: {reason.value} {reply.text}"
+            self._out.append(c.Alert("WARNING", text))
         if order is None:
             return []
         order.refusal, order.text = reason, reply.text
@@ -241,6 +330,8 @@ class Oms:
             return []
         order = pending.order
         never_sent = not event.sent and pending.tries == 1
+        if pending.kind in ("quote", "protection"):
+            return self._on_failed_quotes(pending, event, never_sent, now_ns)
         if pending.kind in ("place", "query") and not (never_sent and pending.kind == "place"):
             pending.again_ns = now_ns + AGAIN_NS
             if order is not None and pending.kind == "place":
@@ -260,6 +351,19 @@ class Oms:
             order.asked, order.wanted_quantity = "", None
             order.refusal, order.text = R.NOT_READY, f"{event.target} {event.error}"
         return [order]
+
+    def _on_failed_quotes(
+        self, pending: Pending, event: c.RequestFailed, never_sent: bool, now_ns: int
+    ) -> list[OwnOrder]:
+        if not never_sent:
+            pending.again_ns = now_ns + AGAIN_NS
+            for order in pending.orders:
+                order.in_doubt = order.in_doubt or order.revision < 0
+            return pending.orders
+        del self._pending[event.request_id]
+        self.rejects[R.NOT_READY.value] += 1
+        self._end_quotes(pending.orders, R.NOT_READY, f"{event.target} {event.error}")
+        return pending.orders
 
     def on_time(self, now_ns: int) -> None:
         """Ask again what was not answered, and cancel what still is to be cancelled."""
@@ -336,5 +440,6 @@ def _apply(order: OwnOrder, update: m.OrderUpdated) -> None:
     order.cum_quantity, order.status = update.cum_quantity, update.status
     order.post_only, order.revision = update.post_only, update.revision
     order.in_doubt = update.in_doubt_since_ns is not None
+    order.mmp_group, order.quote_set = update.mmp_group, update.quote_set
     if update.reject_reason is not None:
         order.refusal, order.text = update.reject_reason, update.text

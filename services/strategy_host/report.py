@@ -37,6 +37,7 @@ def state_of(
         last_error=error,
         started_ns=started_ns,
         updated_ns=bench.now_ns,
+        set_at_run_time=dict(bench.memory.parameters),
     )
 
 

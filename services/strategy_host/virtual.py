@@ -356,7 +356,12 @@ class VirtualDesk:
             self._deliver(node, LINK_NS, c.LinkDown(name, "refused"))
             return
         self._links[link.number] = link
-        self._deliver(node, LINK_NS, c.LinkUp(name))
+        self._later(LINK_NS, lambda: self._up(link))
+
+    def _up(self, link: Link) -> None:
+        """Unless it broke on the way: nobody is told of a link after its end."""
+        if link.number in self._links and link.node.life == link.life:
+            self.feed(link.node, c.LinkUp(link.name))
 
     def _send(self, node: Node, name: str, payload: bytes) -> None:
         mine = [x.number for x in self._links.values() if x.node is node and x.name == name]

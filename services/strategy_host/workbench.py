@@ -44,9 +44,19 @@ class Workbench:
         self.memory = memory
         self.market = MarketView()
         self._budget = Budget(rate, BURST_SHARE * account.rate_burst)
-        self.oms = Oms(
-            config.name, config.venue, config.account, memory.run, self._budget, self.out
+        self._quote_budget = Budget(
+            SHARE * account.quote_rate_per_second, BURST_SHARE * account.quote_rate_burst
         )
+        self.oms = Oms(
+            config.name,
+            config.venue,
+            config.account,
+            memory.run,
+            self._budget,
+            self.out,
+            self._quote_budget,
+        )
+        self.protection_of: dict[tuple[str, str], m.ProtectionUpdated] = {}
         self._now_ns = 0
         self._parameters = parameters
         self.timers: dict[str, Timer] = {}
@@ -123,6 +133,26 @@ class Workbench:
 
     def cancel_all(self, instrument: str | None) -> None:
         self.oms.cancel_all(instrument, self._now_ns)
+
+    def mass_quote(self, command: m.MassQuote) -> list[OwnOrder]:
+        return self.oms.quote(command, self._now_ns)
+
+    def cancel_quotes(self, filters: m.CancelQuotes) -> None:
+        self.oms.cancel_quotes(filters, self._now_ns)
+
+    def change_protection(self, command: m.SetProtection | m.ResetProtection) -> None:
+        self.oms.change_protection(command)
+
+    @property
+    def quote_allowance(self) -> int:
+        return self._quote_budget.allowance(self._now_ns)
+
+    @property
+    def protections(self) -> list[m.ProtectionUpdated]:
+        return list(self.protection_of.values())
+
+    def subscribe_protections(self) -> None:
+        self.follow(f"protection.{self.config.venue}.{self.config.account}")
 
     def subscribe(self, instrument: str, kinds: tuple[str, ...]) -> None:
         if instrument.partition(".")[0] != self.config.venue:

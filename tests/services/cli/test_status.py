@@ -74,7 +74,7 @@ def test_a_ready_process_is_healthy(
     supervised(monkeypatch, "RUNNING", os.getpid())
     beat_while(monkeypatch, beater, "ready")
     [row] = status.collect([PROCESS], run_dir)
-    assert row["healthy"] and row["health"] == "ready"
+    assert row["healthy"] and row["health"] == "ready" and row["supervised"]
     assert (row["state"], row["pid"], row["uptime_s"]) == ("RUNNING", os.getpid(), 60)
     assert row["rss_mb"] > 1
     assert row["endpoints"] == {"md.deribit": run_dir.endpoint("md.deribit")}
@@ -95,6 +95,17 @@ def test_a_desk_that_is_down_is_listed_as_stopped(run_dir: RunDir) -> None:
     [row] = status.collect([PROCESS], run_dir)
     assert (row["state"], row["pid"], row["healthy"]) == ("STOPPED", None, False)
     assert (row["cpu_percent"], row["rss_mb"], row["health"]) == (0.0, 0.0, "not running")
+
+
+def test_a_process_run_by_hand_is_shown_while_it_beats(
+    monkeypatch: pytest.MonkeyPatch, run_dir: RunDir, beater: Beater
+) -> None:
+    other = Process("strategy_host.x", "strategy_host", "health.strategy_host.x")
+    beat_while(monkeypatch, beater, "ready")
+    [row] = status.collect([], run_dir, [PROCESS, other])
+    assert (row["state"], row["pid"], row["supervised"]) == ("BY HAND", os.getpid(), False)
+    assert row["healthy"] and row["rss_mb"] > 1 and row["uptime_s"] >= 0
+    assert status.uptime_s(2**22 + 1) == 0
 
 
 def test_usage_of_a_process_that_is_gone() -> None:

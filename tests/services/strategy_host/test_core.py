@@ -9,6 +9,7 @@ from common import core as c
 from common import messages as m
 from common.messages import Side
 from common.strategy import Parameters, Strategy
+from services.strategy_host.memory import Memory, decode, encode
 from tests.services.strategy_host.kit import (
     PERP,
     PERPETUAL,
@@ -209,6 +210,53 @@ def ask(bench: Bench, **values: str) -> m.CommandReply:
     event = c.CommandReceived(b"p", "r1", "cli", bench.now, command)
     (reply,) = [x.reply for x in bench.feed(event) if isinstance(x, c.Reply)]
     return reply
+
+
+def reset(bench: Bench, *names: str, **values: str) -> m.CommandReply:
+    command = m.SetParameters(values, list(names))
+    event = c.CommandReceived(b"p", "r1", "cli", bench.now, command)
+    commands = bench.feed(event)
+    (reply,) = [x.reply for x in commands if isinstance(x, c.Reply)]
+    kinds = [type(x) for x in commands]
+    if reply.accepted:  # on disk before it is told
+        assert kinds.index(c.Journal) < kinds.index(c.Reply)
+    return reply
+
+
+def test_parameters_set_at_run_time_hold_over_a_restart_until_they_are_reset() -> None:
+    bench = Bench().start()
+    assert ask(bench, quantity="250.5", limit="3").accepted
+    assert bench.state.set_at_run_time == {"quantity": "250.5", "limit": "3"}
+    again = Bench(memory=bench.memory_of_disk()).start()
+    assert again.strategy.parameters.quantity == D("250.5")
+    assert again.state.set_at_run_time == {"quantity": "250.5", "limit": "3"}
+    assert "quantity" in reset(again, "levels").text
+    assert reset(again, "limit", quantity="7").accepted
+    assert again.state.set_at_run_time == {"quantity": "7"}
+    assert again.strategy.of("parameters") == [D("7")]
+    assert reset(again, "*").accepted
+    default = again.strategy.parameters_type()
+    assert again.strategy.parameters == default and again.state.set_at_run_time == {}
+    third = Bench(memory=again.memory_of_disk()).start()
+    assert third.strategy.parameters == default
+
+
+def test_parameters_are_in_the_checkpoint_of_the_next_start() -> None:
+    bench = Bench().start()
+    assert ask(bench, quantity="5").accepted
+    kept = encode(bench.memory_of_disk().checkpoint())
+    assert Memory().replay(decode([kept])).parameters == {"quantity": "5"}
+
+
+def test_a_parameter_that_no_longer_fits_stops_the_start_until_it_is_reset() -> None:
+    memory = Memory()
+    memory.parameters = {"gone": "1"}
+    bench = Bench(memory=memory).start()
+    assert bench.state.state == "error" and "gone" in bench.state.last_error
+    assert not ask(bench, quantity="5").accepted
+    assert reset(bench, "gone").accepted
+    assert bench.memory_of_disk().parameters == {}
+    assert Bench(memory=bench.memory_of_disk()).start().state.state == "running"
 
 
 def test_parameters_change_at_run_time_all_or_none() -> None:
