@@ -8,6 +8,7 @@ anywhere; they are chosen so that a tick and a lot are worth what they are on th
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -109,8 +110,24 @@ def _linear(
     leverage: int = 25,
 ) -> Product:
     """Linear futures: amounts in the coin, price and profit in USDC."""
-    return Product(
+    return _in_usdc(
+        base,
+        tick,
+        size,
         kind=kind,
+        maker_fee=_exact("0"),
+        taker_fee=_exact("0.0005"),
+        leverage=leverage,
+        created_ms=created_ms,
+        block_commission=0.0001,
+        block_min=float(size) * 1000,
+        liquidation_commission=0.0075,
+    )
+
+
+def _in_usdc(base: str, tick: str, size: str, **rest: Any) -> Product:
+    """What linear futures and options share."""
+    return Product(
         contract_type=ContractType.LINEAR,
         base=base,
         quote="USDC",
@@ -122,15 +139,9 @@ def _linear(
         contract_size=_exact(size),
         min_amount=_exact(size),
         amount_step=_exact(size),
-        maker_fee=_exact("0"),
-        taker_fee=_exact("0.0005"),
-        leverage=leverage,
-        created_ms=created_ms,
-        block_commission=0.0001,
-        block_min=float(size) * 1000,
         block_tick=float(tick),
-        liquidation_commission=0.0075,
         group=base if base in ("BTC", "ETH") else "TIER_2",
+        **rest,
     )
 
 
@@ -166,26 +177,16 @@ def _linear_option(
     base: str, tick: str, size: str, strike_unit: str, block_min: float, lot: int = 1
 ) -> Product:
     """Linear options: price and profit in USDC, amount in the coin."""
-    return Product(
+    return _in_usdc(
+        base,
+        tick,
+        size,
         kind=InstrumentKind.OPTION,
-        contract_type=ContractType.LINEAR,
-        base=base,
-        quote="USDC",
-        settlement="USDC",
-        counter="USDC",
-        price_index=f"{base}_usdc".lower(),
-        prefix=f"{base}_USDC",
-        tick=_exact(tick),
-        contract_size=_exact(size),
-        min_amount=_exact(size),
-        amount_step=_exact(size),
         maker_fee=_exact("0.0003"),
         taker_fee=_exact("0.0003"),
         block_commission=0.0003,
         block_min=block_min,
-        block_tick=float(tick),
         lot=lot,
-        group=base if base in ("BTC", "ETH") else "TIER_2",
         strike_unit=Decimal(strike_unit),
     )
 
