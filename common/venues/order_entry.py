@@ -7,7 +7,7 @@ unknown outcome.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -276,6 +276,9 @@ class Quoting(Protocol):
     def reset_protection(self, command: ResetProtection, context: object) -> VenueCall: ...
 
 
+OrderOf = tuple[OrderUpdated, InstrumentDefinition]  # and of what
+
+
 class OrderEntry(Protocol):
     """Order entry of one account over one link. quoting: None where the venue takes no quotes."""
 
@@ -322,10 +325,24 @@ class OrderEntry(Protocol):
         """Open orders, recent orders and fills, positions: the state after a (re)connect."""
         ...
 
-    def order_calls(
-        self, order: OrderUpdated, definition: InstrumentDefinition, context: object
+    def listings(
+        self, orders: Sequence[OrderOf], context: Callable[[Sequence[str]], object]
     ) -> list[VenueCall]:
-        """Everything that could know this order; if all lack it, it does not exist."""
+        """Open orders, order history and fills, as few calls as show all these orders.
+
+        Args:
+            context: makes the context of one call from the client_order_ids that it could show.
+        """
+        ...
+
+    def order_calls(
+        self,
+        order: OrderUpdated,
+        definition: InstrumentDefinition,
+        context: Callable[[Sequence[str]], object],
+    ) -> list[VenueCall]:
+        """What asks for this order by its ids; if these and its listings lack it, it does not
+        exist."""
         ...
 
     def logout(self) -> bytes: ...

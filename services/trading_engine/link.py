@@ -101,6 +101,7 @@ class Link:
             self._state.out.add(c.LinkOpen(self._state.link, self._url))
 
     def _close(self, reason: str) -> None:
+        self._is_up = False  # there is nothing to do for it any more but to hear of its end
         self._state.logged_in = False
         self._state.is_ready = False
         self._state.out.add(c.LinkClose(self._state.link, reason))

@@ -16,36 +16,22 @@ from common.messages import OrderStatus as S
 from common.messages import OrderTrigger as E
 from common.messages import RejectReason as R
 from common.venues.order_entry import CallDone, OrderEntry, VenueFill, VenueOrder, VenueOrderState
+from services.trading_engine.evidence import (
+    AFTER_HORIZON_NS,
+    AGAIN_NS,
+    ROUND_LIMIT_NS,
+    Doubt,
+    Evidence,
+)
 from services.trading_engine.records import VerdictRecord
 from services.trading_engine.reports import Reports
 from services.trading_engine.state import Call, EngineState
 
 NS_PER_S = 1_000_000_000
-AFTER_HORIZON_NS = 2 * NS_PER_S
-AGAIN_NS = NS_PER_S
-ROUND_LIMIT_NS = 5 * NS_PER_S  # for all answers of one round
 ALARM_NS = 60 * NS_PER_S
-ASKED_AT_ONCE = 4  # orders; each costs a handful of calls
 DAY_NS = 86_400 * NS_PER_S
 OVERLAP_NS = 60 * NS_PER_S
 ABSENT_ROUNDS = 2
-NOT_KNOWN = frozenset({R.UNKNOWN_ORDER})
-
-
-class _Doubt(msgspec.Struct, eq=False):
-    order: Order
-    horizon_ns: int
-    next_ns: int
-    since_ns: int
-    was_pending: bool
-    quiet: bool = False  # only fills are missing
-    asked_ns: int = 0
-    round: int = 0
-    outstanding: int = 0
-    clean: bool = True
-    found: bool = False
-    absent: int = 0
-    alarmed: bool = False
 
 
 class _Sync(msgspec.Struct, eq=False):
@@ -63,7 +49,8 @@ class Reconciler:
         self._state = state
         self._entry = entry
         self._reports = reports
-        self._doubts: dict[str, _Doubt] = {}
+        self._evidence = Evidence(state, entry, reports)
+        self._doubts = self._evidence.doubts
         self._sync: _Sync | None = None
         self._sync_at_ns: int | None = None
         self._round = 0
@@ -80,7 +67,7 @@ class Reconciler:
         client_order_id = order.state.client_order_id
         known = self._doubts.get(client_order_id)
         if known is None:
-            doubt = _Doubt(order, horizon_ns, now_ns, now_ns, order.is_pending)
+            doubt = Doubt(order, horizon_ns, now_ns, now_ns, order.is_pending)
             self._doubts[client_order_id] = doubt
         else:
             known.horizon_ns = max(known.horizon_ns, horizon_ns)
@@ -94,11 +81,11 @@ class Reconciler:
                 self._settle(doubt, "the venue told")
             elif doubt is None and order.is_final and not order.has_all_fills:
                 later_ns = now_ns + AFTER_HORIZON_NS
-                doubt = _Doubt(order, now_ns, later_ns, now_ns, False, quiet=True)
+                doubt = Doubt(order, now_ns, later_ns, now_ns, False, quiet=True)
                 self._doubts[client_order_id] = doubt
 
     @staticmethod
-    def _is_told(doubt: _Doubt) -> bool:
+    def _is_told(doubt: Doubt) -> bool:
         order = doubt.order
         if order.is_final:
             return order.has_all_fills
@@ -108,100 +95,35 @@ class Reconciler:
         self._state.forget_questions()
         self._sync = None
         self._sync_at_ns = None
-        for doubt in self._doubts.values():
-            doubt.outstanding = 0
+        self._evidence.forget_rounds()
 
     def next_ns(self) -> int | None:
-        due = [] if self._sync_at_ns is None else [self._sync_at_ns]
-        if self._state.is_ready:
-            # With no room to ask, only the answers that are awaited can bring things forward.
-            is_full = self._asked() >= ASKED_AT_ONCE
-            doubts = [d for d in self._doubts.values() if d.outstanding or not is_full]
-            due += [self._due_ns(doubt) for doubt in doubts]
-        return min(due, default=None)
-
-    def _asked(self) -> int:
-        return sum(1 for doubt in self._doubts.values() if doubt.outstanding)
+        due = [self._sync_at_ns, self._evidence.next_ns() if self._state.is_ready else None]
+        return min((ns for ns in due if ns is not None), default=None)
 
     def on_time(self, now_ns: int) -> None:
+        if self._sync is not None and self._evidence.has_questions:
+            self._sync_at_ns = now_ns + ROUND_LIMIT_NS  # the budget stretches the asking
         if self._sync_at_ns is not None and now_ns >= self._sync_at_ns:
             self.sync(now_ns)
-        if not self._state.is_ready:
-            return
-        for doubt in list(self._doubts.values()):
-            self._alarm(doubt, now_ns)
-            if doubt.outstanding and now_ns >= doubt.asked_ns + ROUND_LIMIT_NS:
-                doubt.outstanding, doubt.absent = 0, 0
-                doubt.next_ns = now_ns
-        asked = self._asked()
-        for doubt in list(self._doubts.values()):
-            if not doubt.outstanding and doubt.next_ns <= now_ns and asked < ASKED_AT_ONCE:
-                asked += 1
-                self._ask(doubt, now_ns)
+        if self._state.is_ready:
+            for doubt in self._doubts.values():
+                self._alarm(doubt, now_ns)
+            self._evidence.on_time(now_ns)
 
-    def _due_ns(self, doubt: _Doubt) -> int:
-        return doubt.asked_ns + ROUND_LIMIT_NS if doubt.outstanding else doubt.next_ns
-
-    def _alarm(self, doubt: _Doubt, now_ns: int) -> None:
+    def _alarm(self, doubt: Doubt, now_ns: int) -> None:
         if not doubt.alarmed and now_ns - doubt.since_ns > ALARM_NS:
             doubt.alarmed = True
             client_order_id = doubt.order.state.client_order_id
             text = "an order is in doubt for a minute"
             self._state.out.alert("ERROR", text, client_order_id=client_order_id)
 
-    def _ask(self, doubt: _Doubt, now_ns: int) -> None:
-        state, order = self._state, doubt.order.state
-        known = state.market.instrument(order.instrument)
-        if known is None:
-            doubt.next_ns = now_ns + AGAIN_NS
-            return
-        self._round += 1
-        doubt.round, doubt.clean, doubt.found = self._round, True, False
-        doubt.asked_ns = now_ns
-        call = Call("query", now_ns, order.client_order_id, round=doubt.round)
-        questions = self._entry.order_calls(order, known.definition, call)
-        doubt.outstanding = len(questions)
-        state.ask([question.frame for question in questions])
-
     def on_query(self, call: Call, done: CallDone, now_ns: int) -> None:
-        """One answer of a round of questions about one order."""
-        order = self._state.store.get(call.client_order_id)
-        found = order is not None and self._merge(order, done, now_ns)
-        doubt = self._doubts.get(call.client_order_id)
-        if doubt is None or doubt.round != call.round or not doubt.outstanding:
-            return
-        doubt.outstanding -= 1
-        doubt.found = doubt.found or found
-        not_known = done.refused is not None and done.refused.reason in NOT_KNOWN
-        doubt.clean = doubt.clean and (not_known or self._is_whole(doubt, done))
-        if not doubt.outstanding:
+        """One answer of a round of questions."""
+        for doubt in self._evidence.take(call, done, now_ns):
             self._judge(doubt, now_ns)
 
-    def _merge(self, order: Order, done: CallDone, now_ns: int) -> bool:
-        """Take what the answer says of this order; False if it does not know it."""
-        found = False
-        for seen in done.orders:
-            if self._reports.find_seen(seen) is order:
-                found = True
-                self._reports.on_order(seen, "query", now_ns)
-        for fill in done.fills:
-            if self._reports.find(fill.venue_order_id, fill.label) is order:
-                found = True
-                self._reports.on_fill(fill, "query", now_ns)
-        return found
-
-    @staticmethod
-    def _is_whole(doubt: _Doubt, done: CallDone) -> bool:
-        """The listing reaches back to before the order, so that its silence says something; a part
-        that cannot be read may be the order itself."""
-        if done.unreadable:
-            return False
-        if done.complete:
-            return True
-        oldest = min((order.created_ns for order in done.orders), default=0)
-        return 0 < oldest < doubt.order.state.created_ns
-
-    def _judge(self, doubt: _Doubt, now_ns: int) -> None:
+    def _judge(self, doubt: Doubt, now_ns: int) -> None:
         order = doubt.order
         if order.is_final:
             self._judge_final(doubt, now_ns)
@@ -215,7 +137,7 @@ class Reconciler:
         else:
             self._judge_absent(doubt, now_ns)
 
-    def _judge_final(self, doubt: _Doubt, now_ns: int) -> None:
+    def _judge_final(self, doubt: Doubt, now_ns: int) -> None:
         """Done when every fill is counted; a venue that cannot show one is given up on."""
         doubt.absent += doubt.clean
         if doubt.order.has_all_fills or doubt.absent >= ABSENT_ROUNDS:
@@ -223,10 +145,10 @@ class Reconciler:
         else:
             doubt.next_ns = now_ns + AGAIN_NS
 
-    def _judge_pending(self, doubt: _Doubt, now_ns: int) -> None:
+    def _judge_pending(self, doubt: Doubt, now_ns: int) -> None:
         """The order is open at the venue, our cancel or modify has not shown."""
         order = doubt.order
-        past = now_ns >= doubt.horizon_ns + AFTER_HORIZON_NS
+        past = now_ns >= doubt.possible_ns
         doubt.next_ns = now_ns + AGAIN_NS
         if order.state.status is S.PENDING_CANCEL:
             self.resend.append(order)
@@ -237,13 +159,13 @@ class Reconciler:
                 self._state.publish(order, "query")
             self._settle(doubt, "open and unchanged after the horizon")
 
-    def _judge_absent(self, doubt: _Doubt, now_ns: int) -> None:
-        order, possible_ns = doubt.order, doubt.horizon_ns + AFTER_HORIZON_NS
-        if doubt.asked_ns < possible_ns:
-            doubt.next_ns = possible_ns
+    def _judge_absent(self, doubt: Doubt, now_ns: int) -> None:
+        order = doubt.order
+        if doubt.asked_ns < doubt.possible_ns:
+            doubt.next_ns = doubt.possible_ns
             return
         doubt.absent += 1
-        doubt.next_ns = doubt.asked_ns + AGAIN_NS
+        doubt.next_ns = now_ns + AGAIN_NS
         if doubt.absent < ABSENT_ROUNDS:
             return
         if order.state.venue_order_id:
@@ -256,7 +178,7 @@ class Reconciler:
             self._state.publish(order, "query")
         self._settle(doubt, f"absent in {doubt.absent} rounds after the horizon")
 
-    def _settle(self, doubt: _Doubt, evidence: str) -> None:
+    def _settle(self, doubt: Doubt, evidence: str) -> None:
         state = doubt.order.state
         del self._doubts[state.client_order_id]
         if doubt.order.is_final and not doubt.order.has_all_fills:

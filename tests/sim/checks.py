@@ -20,6 +20,7 @@ VENUE = "deribit"
 PEER = b"load"  # who asks in the name of strategies; b"check" asks for the checker
 ZERO = Decimal(0)
 PLACING = ("private/buy", "private/sell")
+SPIN = 20_000  # steps of all processes in one instant
 
 
 class Violation(Exception):
@@ -95,6 +96,7 @@ class Checker:
         self.replies: dict[str, m.CommandReply] = {}
         self._owed: Counter[str] = Counter()  # answers that this life of the engine owes
         self._last: list[m.CommandReply] = []
+        self._instant = (0, 0)  # time, steps
 
     # --- the witness --------------------------------------------------------------------------
 
@@ -118,6 +120,7 @@ class Checker:
 
     def on_commands(self, node: Node, commands: Sequence[Any]) -> None:
         """What one event made a process decide, all at once."""
+        self._check_progress(node)
         if node.name != self._engine:
             return
         for command in commands:
@@ -126,6 +129,12 @@ class Checker:
                     self._on_order(order)
                 case c.LinkSend(payload=payload) if b"private/" in payload:
                     self._check_decision(self._decode(payload))
+
+    def _check_progress(self, node: Node) -> None:
+        now_ns, (at_ns, steps) = self._desk.now_ns, self._instant
+        self._instant = (now_ns, steps + 1 if at_ns == now_ns else 1)
+        if steps > SPIN:
+            raise Violation("P18", f"{node.name} spins")
 
     def on_command(self, node: Node, command: Any) -> None:
         match command:

@@ -7,7 +7,7 @@ order and the reader takes the newer one. A fill is known by its trade_id and ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -207,29 +207,40 @@ class OrderEntry:
             calls.append(self._request(method, params, "trades", context))
         return calls
 
-    def order_calls(
-        self, order: OrderUpdated, definition: InstrumentDefinition, context: object
+    def listings(
+        self, orders: Sequence[entry.OrderOf], context: Callable[[Sequence[str]], object]
     ) -> list[entry.VenueCall]:
-        named = {"instrument_name": definition.symbol}
-        label = {"currency": definition.settlement, "label": order.client_order_id}
-        history = named | {"count": HISTORY_COUNT, "include_unfilled": True}
-        trades = named | {
-            "count": HISTORY_COUNT,
-            "start_timestamp": self._venue_ms(order.created_ns) - 1000,
-            "sorting": "asc",
-        }
+        """Three calls an instrument, or three a currency where several instruments share it."""
+        calls: list[entry.VenueCall] = []
+        by_currency: dict[str, list[entry.OrderOf]] = {}
+        for order, definition in orders:
+            by_currency.setdefault(definition.settlement, []).append((order, definition))
+        for currency, of_currency in by_currency.items():
+            symbols = {definition.symbol for _, definition in of_currency}
+            scope, params = "currency", {"currency": currency}
+            if len(symbols) == 1:
+                scope, params = "instrument", {"instrument_name": symbols.pop()}
+            since_ms = self._venue_ms(min(order.created_ns for order, _ in of_currency)) - 1000
+            names = [order.client_order_id for order, _ in of_currency]
+            for question in _listings(scope, params, since_ms):
+                calls.append(self._request(*question, context(names)))
+        return calls
+
+    def order_calls(
+        self,
+        order: OrderUpdated,
+        definition: InstrumentDefinition,
+        context: Callable[[Sequence[str]], object],
+    ) -> list[entry.VenueCall]:
+        """By the venue's id, and by label; a quote has none."""
         asked: list[tuple[str, dict[str, Any], str]] = []
         if order.venue_order_id:
             state = {"order_id": order.venue_order_id}
             asked.append(("private/get_order_state", state, "order"))
         if not order.quote_id:
+            label = {"currency": definition.settlement, "label": order.client_order_id}
             asked.append(("private/get_order_state_by_label", label, "orders"))
-        asked += [
-            ("private/get_open_orders_by_instrument", named, "orders"),
-            ("private/get_order_history_by_instrument", history, "orders"),
-            ("private/get_user_trades_by_instrument", trades, "trades"),
-        ]
-        return [self._request(*question, context) for question in asked]
+        return [self._request(*each, context([order.client_order_id])) for each in asked]
 
     # --- answers ------------------------------------------------------------------------------
 
@@ -352,6 +363,23 @@ def _extras(order: OrderUpdated) -> dict[str, Any]:
     if order.price_type is not None:
         params["advanced"] = PRICE_TYPES[order.price_type]
     return params
+
+
+def _listings(
+    scope: str, params: dict[str, Any], since_ms: int
+) -> list[tuple[str, dict[str, Any], str]]:
+    """Open orders, history and trades by "instrument" or "currency"; the parameters name which."""
+    history = params | {"count": HISTORY_COUNT, "include_unfilled": True}
+    since = {"start_timestamp": since_ms, "sorting": "asc"}
+    return [
+        (f"private/get_open_orders_by_{scope}", params, "orders"),
+        (f"private/get_order_history_by_{scope}", history, "orders"),
+        (
+            f"private/get_user_trades_by_{scope}",
+            params | {"count": HISTORY_COUNT} | since,
+            "trades",
+        ),
+    ]
 
 
 def _post_only(post_only: bool, reject: bool) -> dict[str, bool]:

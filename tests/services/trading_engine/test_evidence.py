@@ -1,0 +1,141 @@
+"""Many doubts at once: one set of listings serves them all, and no rule of proof is bent for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from common import core as c
+from common.messages import OrderStatus as S
+from services.trading_engine.evidence import PROVED_AT_ONCE
+from tests.services.trading_engine.kit import SECOND, Bench, place
+from tests.services.trading_engine.twin import Refuse
+
+BY_LABEL = "private/get_order_state_by_label"
+LISTINGS = (
+    "private/get_open_orders_by_instrument",
+    "private/get_order_history_by_instrument",
+    "private/get_user_trades_by_instrument",
+)
+
+
+def in_doubt(count: int, *, arrived: bool, **config: Any) -> tuple[Bench, list[str]]:
+    """Orders whose link was cut before any answer; the link is back at once."""
+    bench = Bench(**config).start()
+    bench.advance(60)  # a small budget reads the account slowly
+    bench.losing, bench.held = not arrived, []
+    requests = [bench.ask(place(str(49000 + n))) for n in range(count)]
+    bench.losing, bench.held = False, None
+    bench.cut()
+    bench.twin.received.clear()
+    bench.connect()
+    return bench, [bench.replies(request)[0].orders[0].client_order_id for request in requests]
+
+
+def statuses(bench: Bench, names: list[str]) -> set[S]:
+    return {bench.order(name).status for name in names}
+
+
+def test_row_20_twenty_orders_that_never_arrived_are_settled_within_the_horizon_and_five_seconds():
+    bench, names = in_doubt(20, arrived=False)
+    bench.advance(2.0 + 5.0)
+    assert statuses(bench, names) == {S.REJECTED}
+
+
+def test_row_19_twenty_orders_that_arrived_are_known_as_soon_as_the_account_was_read():
+    bench, names = in_doubt(20, arrived=True)
+    bench.advance(0.5)
+    assert statuses(bench, names) == {S.NEW}
+    assert not bench.twin.calls(BY_LABEL)
+
+
+def test_one_set_of_listings_serves_all_doubts():
+    bench, _ = in_doubt(20, arrived=False)
+    bench.advance(3.9)
+    calls = Counter(method for method, _ in bench.twin.received)
+    assert [calls[name] for name in (*LISTINGS, BY_LABEL)] == [1, 1, 1, 0]
+    bench.advance(3.1)
+    calls = Counter(method for method, _ in bench.twin.received)
+    assert calls[BY_LABEL] == 2 * 20 and all(calls[name] <= 5 for name in LISTINGS)
+
+
+@pytest.mark.parametrize("rate", [20.0, 4.0])
+def test_every_order_is_asked_for_by_its_label_twice_a_second_apart(rate: float):
+    """Also where the budget stretches a round."""
+    bench, names = in_doubt(8, arrived=False, query_rate_per_second=rate, query_burst=4.0)
+    began, settled = bench.now, False
+    asked: dict[str, list[int]] = {name: [] for name in names}
+    while not settled:
+        bench.advance(0.05)
+        settled = statuses(bench, names) == {S.REJECTED}
+        for params in bench.twin.calls(BY_LABEL):
+            asked[params["label"]].append(bench.now)
+        bench.twin.received.clear()
+        assert bench.now < began + 60 * SECOND
+    for first, second in asked.values():
+        assert first >= began + 4 * SECOND - SECOND // 10 and second - first >= SECOND
+
+
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_row_23_one_listing_that_fails_leaves_all_in_doubt(listing: str):
+    bench, names = in_doubt(5, arrived=False)
+    for _ in range(50):
+        bench.twin.refuse[listing] = Refuse(10066, "busy")
+        bench.advance(0.2)
+    assert statuses(bench, names) == {S.PENDING_NEW}
+    bench.twin.refuse.clear()
+    bench.advance(3)
+    assert statuses(bench, names) == {S.REJECTED}
+
+
+def test_the_one_that_arrived_is_found_among_those_that_did_not():
+    bench = Bench().start()
+    bench.losing = True
+    lost = [bench.ask(place()) for _ in range(3)]
+    bench.losing, bench.held = False, []
+    found = bench.ask(place("49500"))
+    bench.held = None
+    bench.cut()
+    bench.connect()
+    bench.advance(7)
+    ends = {name: bench.replies(name)[0].orders[0].client_order_id for name in (*lost, found)}
+    assert statuses(bench, [ends[name] for name in lost]) == {S.REJECTED}
+    assert bench.order(ends[found]).status is S.NEW
+
+
+def test_a_round_without_answers_is_begun_anew():
+    bench, names = in_doubt(3, arrived=False)
+    bench.advance(3.9)
+    bench.losing = True
+    bench.advance(2)
+    bench.losing = False
+    assert statuses(bench, names) == {S.PENDING_NEW}
+    bench.advance(10)
+    assert statuses(bench, names) == {S.REJECTED}
+
+
+def test_more_doubts_than_one_round_asks_for_are_all_settled():
+    count = 3 * PROVED_AT_ONCE
+    bench, names = in_doubt(count, arrived=False)
+    bench.advance(30)
+    assert statuses(bench, names) == {S.REJECTED}
+    asked = Counter(params["label"] for params in bench.twin.calls(BY_LABEL))
+    assert set(asked.values()) == {2} and len(asked) == count
+
+
+def test_a_budget_that_stretches_the_reading_of_the_account_does_not_repeat_it():
+    bench = Bench(query_rate_per_second=4.0, query_burst=4.0).start()
+    bench.advance(10)
+    assert bench.placed().status is S.NEW
+    assert len(bench.twin.calls("private/get_positions")) == 1
+
+
+def test_a_silent_link_is_closed_once():
+    """The shell reports the end when it comes; until then there is nothing to repeat."""
+    bench = Bench().start()
+    bench.losing = True
+    bench.up = False  # so that the bench does not report the end either
+    bench.advance(120)
+    assert sum(isinstance(x, c.LinkClose) for x in bench.commands) == 1
