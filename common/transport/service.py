@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -94,6 +95,7 @@ def _read(service: str) -> Arguments:
 def _prepare(arguments: Arguments, service: str) -> None:
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _allow_descriptors()
     _end_with_parent()
     arguments.run_dir.create()
     clock.follow(arguments.run_dir.clock)
@@ -119,6 +121,13 @@ def _known_secrets(config: DeskConfig) -> list[str]:
     ]
     values += [key.secret for key in config.gateway.keys]
     return [value for value in values if value]
+
+
+def _allow_descriptors() -> None:
+    """As many as the system lets us have: libzmq ends the process when it runs out of them."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _end_with_parent() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +21,7 @@ from common import messages as m
 from common.client import Client, NoAnswer, NotRunning
 from common.rundir import RunDir
 from services.cli.supervisor import Supervisor
-from tests.e2e.desk import HOST, Desk, prepare, running
+from tests.e2e.desk import CHECKOUT, HOST, Desk, prepare, running
 from tests.faults.proxy import Proxy
 
 ENGINE, MARKET_DATA = "trading_engine.deribit.main", "market_data.deribit"
@@ -29,6 +32,7 @@ OURS, OTHER = ("bench", "bench-secret"), ("demo", "demo-secret")  # ours has no 
 WIDE = {"rate_per_second": 200.0, "rate_burst": 500.0}
 LIMITS = {"max_open_orders": 5000, "price_collar_percent": 50.0}
 PATIENCE_S = 40.0
+Limit = tuple[int, int]  # soft, hard
 D = Decimal
 
 
@@ -149,6 +153,51 @@ class Faulty:
 
     def replaced(self, pids: dict[str, int]) -> bool:
         return all(self.pid(name) not in (0, pid) for name, pid in pids.items())
+
+    @contextmanager
+    def by_hand(
+        self, service: str, limits: dict[int, Limit] | None = None, **environment: str
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A process of the desk, started by the test instead of supervisord.
+
+        limits: RLIMIT_... of it. environment: added to its own.
+        """
+        name = {"trading_engine": ENGINE, "gateway": GATEWAY}[service]
+        self.supervisor.call("stopProcess", name)
+        process = self.start(service, limits, **environment)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait(10)
+            self.supervisor.call("startProcess", name)
+
+    def start(
+        self,
+        service: str,
+        limits: dict[int, Limit] | None = None,
+        run_dir: Path | None = None,
+        **environment: str,
+    ) -> subprocess.Popen[bytes]:
+        """Another process beside those of supervisord."""
+        command = [sys.executable, "-m", f"services.{service}"]
+        command += ["--config", str(self.desk.config_path)]
+        command += ["--run-dir", str(run_dir or self.desk.run_dir)]
+        if service == "trading_engine":
+            command += ["--venue", "deribit", "--account", "main"]
+
+        def bound() -> None:
+            for what, limit in (limits or {}).items():
+                resource.setrlimit(what, limit)
+
+        return subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            env=self.desk.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            preexec_fn=bound,
+        )
 
     def tidy(self) -> None:
         """No rule, no fault, no order, no latch is left."""

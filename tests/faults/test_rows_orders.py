@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -18,25 +18,11 @@ from tests.faults.kit import (
     D,
     Faulty,
     eventually,
-    faulty_desk,
 )
 from tests.faults.proxy import answers, calls, notifications
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 NOW = time.monotonic
-
-
-@pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
-    with faulty_desk(tmp_path_factory.mktemp("faulty")) as made:
-        yield made
-
-
-@pytest.fixture
-def faulty(one: Faulty) -> Iterator[Faulty]:
-    one.tidy()
-    yield one
-    one.tidy()
 
 
 def sent(faulty: Faulty) -> int:
