@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from common.venues.deribit.simulator.catalog import milliseconds
@@ -18,8 +19,8 @@ HIGH_CHANGE = 0.1  # in a day, as a fraction
 SOURCES = ("alpha", "beta", "gamma", "delta")
 
 
-class EveryStream(Stream):
-    """Base: the same object for a joiner and, as the index moves, for everybody."""
+class EveryStream(Stream, ABC):
+    """The same object for a joiner and, as the index moves, for everybody."""
 
     def __init__(self, channel: str, index: str, exchange: SimulatedExchange) -> None:
         super().__init__(channel)
@@ -27,8 +28,9 @@ class EveryStream(Stream):
         self.keys = (("index", index),)
         self._last: Any = None
 
+    @abstractmethod
     def data(self, now_ns: int) -> Any:
-        raise NotImplementedError
+        """What the channel says at this moment."""
 
     def first(self, now_ns: int) -> list[Any]:
         self._last = self.data(now_ns)
