@@ -19,6 +19,15 @@ WAIT_NS = 500_000_000  # for the first prices of an instrument
 BUCKET_NS = 50_000_000  # how finely mids are remembered
 
 
+class _Bucket(msgspec.Struct):
+    """The mids of a moment."""
+
+    since_ns: int
+    low: float
+    high: float
+    last: float
+
+
 class Mids:
     """The lowest and the highest mid of the last second, the one that held at its start included.
 
@@ -26,28 +35,34 @@ class Mids:
     """
 
     def __init__(self) -> None:
-        self._buckets: deque[tuple[int, float, float]] = deque()  # since, low, high
+        self._buckets: deque[_Bucket] = deque()
+        self._before: float | None = None  # the mid that held before the first bucket
 
     def note(self, mid: float, now_ns: int) -> None:
-        if self._buckets and now_ns < self._buckets[-1][0] + BUCKET_NS:
-            since_ns, low, high = self._buckets.pop()
-            self._buckets.append((since_ns, min(low, mid), max(high, mid)))
-        else:
-            self._buckets.append((now_ns, mid, mid))
+        last = self._buckets[-1] if self._buckets else None
+        if last is None or now_ns >= last.since_ns + BUCKET_NS:
+            self._buckets.append(_Bucket(now_ns, mid, mid, mid))
             self._forget(now_ns)
+        else:
+            last.low, last.high, last.last = min(last.low, mid), max(last.high, mid), mid
 
     def range(self, now_ns: int) -> tuple[float | None, float | None]:
         self._forget(now_ns)
-        if not self._buckets:
-            return None, None
-        return min(low for _, low, _ in self._buckets), max(high for *_, high in self._buckets)
+        lows = [bucket.low for bucket in self._buckets]
+        highs = [bucket.high for bucket in self._buckets]
+        first_ns = self._buckets[0].since_ns if self._buckets else now_ns
+        if self._before is not None and first_ns > now_ns - NS_PER_S:
+            lows.append(self._before)
+            highs.append(self._before)
+        return min(lows, default=None), max(highs, default=None)
 
     def clear(self) -> None:
         self._buckets.clear()
+        self._before = None
 
     def _forget(self, now_ns: int) -> None:
-        while len(self._buckets) > 1 and self._buckets[1][0] <= now_ns - NS_PER_S:
-            self._buckets.popleft()
+        while self._buckets and self._buckets[0].since_ns + BUCKET_NS <= now_ns - NS_PER_S:
+            self._before = self._buckets.popleft().last
 
 
 class _Watch(msgspec.Struct):

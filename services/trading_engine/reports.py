@@ -44,7 +44,10 @@ class Reports:
     def find_seen(self, seen: VenueOrder) -> Order | None:
         """Our order that this is a view of."""
         parent, primary = seen.parent_venue_order_id, seen.primary_venue_order_id
-        return self.find(seen.venue_order_id, seen.label, parent, primary)
+        order = self.find(seen.venue_order_id, seen.label, parent, primary)
+        if order is None and seen.handed_on and self._state.ids.is_ours(seen.label):
+            return self._state.store.get(seen.label)  # we know what it became by now
+        return order
 
     def find(
         self, venue_order_id: str, label: str, parent: str = "", primary: str = ""
@@ -86,9 +89,12 @@ class Reports:
             if before is None:
                 self._count_external(seen, source)
             order = self._adopt(seen, now_ns, before)
-        state = order.state
-        if seen.venue_order_id in order.venue_order_ids - {state.venue_order_id}:
-            return order  # the stop order that this one was born from
+        if seen.parent_venue_order_id:
+            order.venue_order_ids.add(seen.parent_venue_order_id)
+        if self._is_past(order, seen):
+            order.venue_order_ids.add(seen.venue_order_id)
+            self._state.store.put(order)
+            return order
         for trigger, facts in self._steps(order, seen, answers):
             event = E.RECONCILED if source == "query" and not answers else None
             if order.apply(trigger, now_ns, facts, event):
@@ -96,6 +102,14 @@ class Reports:
         self._state.store.put(order)
         self._flush_orphans(seen.venue_order_id, now_ns)
         return order
+
+    @staticmethod
+    def _is_past(order: Order, seen: VenueOrder) -> bool:
+        """The waiting order that this one was born from, whichever of them is told first."""
+        now = order.state.venue_order_id
+        if seen.venue_order_id in order.venue_order_ids - {now}:
+            return True
+        return seen.handed_on and now not in ("", seen.venue_order_id)
 
     def _steps(self, order: Order, seen: VenueOrder, answers: str) -> list[tuple[E, Facts]]:
         facts = Facts(
@@ -137,7 +151,8 @@ class Reports:
         return state.status in OPEN_STATUSES
 
     def _count_external(self, seen: VenueOrder, source: str) -> None:
-        """Orders that are not from here: too many of them, or under our own name, halt the desk."""
+        """Orders that are not from here: the first ones are a reason to take less risk; too many,
+        or any under our own name, halt the desk."""
         state = self._state
         if state.ids.is_ours(seen.label) and state.store.get(seen.label) is None:
             is_new = source == "stream" and seen.state is VenueOrderState.OPEN and state.is_ready
@@ -149,6 +164,16 @@ class Reports:
         if limit is not None and state.external_orders > limit:
             text = f"{state.external_orders} orders came from outside, the limit is {limit}"
             state.trip = state.trip or text
+        else:
+            self._reduce(f"an order of {state.market.name_of(seen.symbol)} came from outside")
+
+    def _reduce(self, reason: str) -> None:
+        """Somebody else trades this account, or the venue does: until a person has looked, no more
+        risk from here. Accounts without max_external_orders are shared on purpose."""
+        state = self._state
+        if state.limits.max_external_orders is not None:
+            code = m.RejectReason.EXTERNAL_ORDERS
+            state.tighten(state.venue, m.TradingMode.REDUCING, reason, code)
 
     def _adopt(self, seen: VenueOrder, now_ns: int, before: Order | None = None) -> Order:
         """An order we know nothing of: placed by hand, by another client, or by a lost journal.
@@ -269,6 +294,8 @@ class Reports:
         if fill.filled_ns > self._based_ns:  # else the venue's positions have it
             state.store.move(fill)
         state.out.record(FillRecord(fill))
+        if order is None and not state.ids.is_ours(seen.label):
+            self._reduce(f"a fill of {fill.instrument} came from outside")
         if order is not None and not fill.is_leg:
             self._count_in(order, fill, source, now_ns)
         state.publish_fill(fill)

@@ -161,11 +161,12 @@ def test_an_order_held_back_at_the_last_moment_is_rejected_for_certain(bench: Be
     assert "private/get_order_state_by_label" not in bench.sent()
 
 
-def test_too_many_orders_from_outside_halt_the_desk():
+def test_row_40_orders_from_outside_reduce_and_too_many_halt_the_desk():
     bench = Bench(limits=LimitsConfig(max_external_orders=1)).start()
     by_hand = {"direction": "buy", "instrument_name": "BTC-PERPETUAL", "amount": 10, "price": 1}
     bench.deliver(bench.twin.place(**by_hand, label="by hand"))
     assert not [x for x in bench.commands if isinstance(x, c.SetLatch)]
+    assert bench.asked(place()).reason is R.EXTERNAL_ORDERS
     bench.deliver(bench.twin.place(**by_hand, label="by hand"))
     (set_latch,) = [x for x in bench.commands if isinstance(x, c.SetLatch)]
     assert set_latch.scope == "desk" and "from outside" in set_latch.reason
