@@ -29,6 +29,7 @@ from common.domain.book import OrderBook
 from common.domain.instrument import Instrument
 from common.errors import LocalError
 from common.messages import OrderStatus, OrderType, RejectReason, Side, TimeInForce
+from common.strategy_quotes import QuoteHost, Quoting
 
 ZERO = Decimal(0)
 KINDS = ("book", "quote", "trade", "ticker")
@@ -57,6 +58,7 @@ class OwnOrder:
         status: PENDING_NEW from place() on; REJECTED also when the engine refused it.
         in_doubt: whether it lives is not known; it counts as working until that is settled.
         linked: the orders that were placed together with it.
+        mmp_group, quote_set: of a quote; "" of any other order.
         refusal, text: why it, or the last modify or cancel of it, was refused.
     """
 
@@ -69,9 +71,11 @@ class OwnOrder:
         "in_doubt",
         "instrument",
         "linked",
+        "mmp_group",
         "post_only",
         "price",
         "quantity",
+        "quote_set",
         "refusal",
         "request_id",
         "revision",
@@ -99,6 +103,7 @@ class OwnOrder:
         self.refusal: RejectReason | None = None
         self.text = ""
         self.linked: list[OwnOrder] = []
+        self.mmp_group = self.quote_set = ""
         self.asked = ""  # the modify or cancel that is under way
         self.cancel_wanted = False
         self.wanted_quantity: Decimal | None = None  # of the modify under way
@@ -142,7 +147,7 @@ class OwnPosition(msgspec.Struct, frozen=True):
     working_sell: Decimal = ZERO
 
 
-class Host(Protocol):
+class Host(QuoteHost, Protocol):
     """What a Strategy asks of what runs it; its methods say what they mean."""
 
     @property
@@ -175,7 +180,7 @@ class Host(Protocol):
     def log(self, level: str, text: str, fields: dict[str, str]) -> None: ...
 
 
-class Strategy(Generic[P]):
+class Strategy(Quoting, Generic[P]):
     """Base of strategies: handlers to override, and what they may call.
 
     Handlers run after on_start, which comes once the instruments, the strategy's own orders and
