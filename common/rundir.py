@@ -7,15 +7,19 @@ clock   what all clocks of the desk count from
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from common.errors import ConfigError
 
 MAX_SOCKET_PATH = 100
 LONGEST_SOCKET_NAME = 44
+LOCK = ".lock"  # of the process that binds the socket of that name
+POINTER = "ipc.path"
 
 
 class RunDir:
@@ -51,7 +55,20 @@ class RunDir:
             raise ConfigError(str(self.sockets), "run-dir", "belongs to another user")
         self.sockets.chmod(0o700)
         if self.sockets.parent != self.path:
-            (self.path / "ipc.path").write_text(f"{self.sockets}\n")
+            (self.path / POINTER).write_text(f"{self.sockets}\n")
+
+    def clear_sockets(self) -> None:
+        """Remove the sockets and locks that no living process holds, and the short directory once
+        it is empty. Only while no supervisord runs here: its socket has no lock."""
+        if not self.sockets.is_dir():
+            return
+        for path in list(self.sockets.iterdir()):
+            if not _is_held(path.with_name(f"{path.name.removesuffix(LOCK)}{LOCK}")):
+                path.unlink(missing_ok=True)
+        if self.sockets.parent != self.path:
+            with suppress(OSError):  # somebody still has a socket there
+                self.sockets.rmdir()
+                (self.path / POINTER).unlink(missing_ok=True)
 
     def endpoint(self, name: str) -> str:
         """The address of a socket, e.g. endpoint("md.deribit")."""
@@ -59,3 +76,14 @@ class RunDir:
 
     def socket_path(self, name: str) -> Path:
         return self.sockets / name
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with lock.open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

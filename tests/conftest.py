@@ -1,7 +1,14 @@
-"""Hypothesis tries the same examples in every `make test`, and new ones in part H."""
+"""Hypothesis tries the same examples in every `make test`, and new ones in part H. What is left in
+the temporary directory by desks that a test kills goes when the tests end."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.examples import examples, is_long
@@ -15,3 +22,18 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("long" if is_long() else "usual")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A temporary directory of this session. Paths of pytest are too long for sockets, so that
+    every desk of a test takes a short directory there, and one that is killed leaves it behind."""
+    tmp_path_factory.getbasetemp()  # stays where it was, to be looked at
+    before, made = os.environ.get("TMPDIR"), tempfile.mkdtemp(prefix="t-")
+    os.environ["TMPDIR"] = tempfile.tempdir = made
+    yield
+    tempfile.tempdir = None
+    del os.environ["TMPDIR"]
+    if before is not None:
+        os.environ["TMPDIR"] = before
+    shutil.rmtree(made, ignore_errors=True)

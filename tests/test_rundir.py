@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+import zmq
 
 from common.errors import ConfigError
 from common.rundir import MAX_SOCKET_PATH, RunDir
+from common.transport import sockets
 
 
 def test_sockets_lie_below_the_run_directory_and_are_private(tmp_path: Path) -> None:
@@ -27,6 +29,35 @@ def test_a_long_run_directory_gets_a_short_private_one_and_a_pointer(tmp_path: P
     assert (run_dir.path / "ipc.path").read_text().strip() == str(run_dir.sockets)
     assert RunDir(run_dir.path).sockets == run_dir.sockets
     run_dir.sockets.rmdir()
+
+
+def test_what_nobody_holds_is_removed_and_what_lives_stays(tmp_path: Path) -> None:
+    run_dir = RunDir(tmp_path / ("x" * 90))
+    run_dir.create()
+    for name in ("md.dead", "supervisor.sock"):
+        run_dir.socket_path(name).touch()
+    run_dir.socket_path("md.dead.lock").touch()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    with context.socket(zmq.XPUB) as socket:
+        lock = sockets.bind(socket, run_dir.endpoint("md.alive"))
+        run_dir.clear_sockets()
+        left = {path.name for path in run_dir.sockets.iterdir()}
+        assert left == {"md.alive", "md.alive.lock"}
+    assert lock is not None
+    lock.close()
+    context.term()
+    run_dir.clear_sockets()
+    assert not run_dir.sockets.exists() and not (run_dir.path / "ipc.path").exists()
+    run_dir.clear_sockets()
+
+
+def test_a_socket_directory_below_the_run_directory_stays(tmp_path: Path) -> None:
+    run_dir = RunDir(tmp_path)
+    run_dir.sockets = tmp_path / "ipc"
+    run_dir.create()
+    run_dir.socket_path("md.dead").touch()
+    run_dir.clear_sockets()
+    assert list(run_dir.sockets.iterdir()) == []
 
 
 def test_two_run_directories_never_share_sockets(tmp_path: Path) -> None:

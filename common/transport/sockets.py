@@ -11,12 +11,14 @@ import asyncio
 import fcntl
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 import zmq
 
 from common.errors import ConfigError
+from common.rundir import LOCK
 
 BATCH = 256
 NET_S = 0.1
@@ -42,13 +44,23 @@ def lock_file(path: Path) -> IO[str]:
     Raises:
         ConfigError: somebody else holds it.
     """
-    handle = path.open("a")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    while True:
+        handle = path.open("a")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.close()
+            raise ConfigError(str(path), "", "in use by another process") from None
+        if _is_file(path, handle):
+            return handle
         handle.close()
-        raise ConfigError(str(path), "", "in use by another process") from None
-    return handle
+
+
+def _is_file(path: Path, handle: IO[str]) -> bool:
+    """Whether the path still leads to it: `down` may have removed the file before we locked it."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    return False
 
 
 def bind(socket: zmq.Socket[bytes], endpoint: str) -> IO[str] | None:
@@ -59,7 +71,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: str) -> IO[str] | None:
     """
     lock = None
     if endpoint.startswith("ipc://"):
-        lock = lock_file(Path(f"{endpoint.removeprefix('ipc://')}.lock"))
+        lock = lock_file(Path(endpoint.removeprefix("ipc://") + LOCK))
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:

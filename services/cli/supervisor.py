@@ -97,7 +97,7 @@ class Supervisor:
         """
         pid = self.pid()
         if pid is None:
-            self._remove_sockets()
+            self.run_dir.clear_sockets()
             return False
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_TIMEOUT_S
@@ -105,14 +105,8 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise CliError(f"supervisord (pid {pid}) did not stop within {STOP_TIMEOUT_S:g} s")
             time.sleep(0.05)
-        self._remove_sockets()
+        self.run_dir.clear_sockets()
         return True
-
-    def _remove_sockets(self) -> None:
-        if self.run_dir.sockets.is_dir():
-            for path in self.run_dir.sockets.iterdir():
-                if path.is_socket():
-                    path.unlink(missing_ok=True)
 
     # --- questions ---
 

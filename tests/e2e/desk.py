@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from common.rundir import RunDir
+
 CHECKOUT = Path(__file__).parents[2]
 DEMO = CHECKOUT / "config" / "demo.yaml"
 HOST = "127.0.0.1"
@@ -129,3 +131,4 @@ def running(desk: Desk) -> Iterator[Desk]:
         down = desk.cli("down")
     assert down.code == 0, down.err
     assert desk.processes() == []
+    assert list(RunDir(desk.run_dir).sockets.glob("*")) == []
