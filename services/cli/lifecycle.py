@@ -78,9 +78,11 @@ def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool
     config = configuration.load(path)
     check_secrets(config, path)
     check_limits(config, path)
-    settings.run_dir.create()
     supervisor = Supervisor(settings.run_dir)
     running = supervisor.pid() is not None
+    if not running:
+        settings.run_dir.clear_sockets()  # of a desk that was killed
+    settings.run_dir.create()
     if running:
         _refuse_other_desk(settings, path)
     else:
