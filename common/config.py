@@ -345,12 +345,16 @@ def _read(path: Path, kind: type[T]) -> T:
         raise ConfigError(str(path), "", "there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), "", f"cannot be read: {error}") from None
+    except RecursionError:
+        raise ConfigError(str(path), "", "is nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else ""
         raise ConfigError(str(path), where, "is not valid YAML") from None
     try:
         return msgspec.convert(raw, kind)
+    except UnicodeEncodeError:
+        raise ConfigError(str(path), "", "holds half a character (a lone surrogate)") from None
     except msgspec.ValidationError as error:
         problem, _, key = str(error).partition(" - at `$")
         key = key.strip("`.")

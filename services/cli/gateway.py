@@ -94,7 +94,7 @@ class Gateway:
     def _read(self, response: requests.Response) -> dict[str, Any]:
         try:
             answer = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise CliError(f"{self.url} is not a crossdesk gateway (HTTP {response.status_code})")

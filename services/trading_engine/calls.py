@@ -97,8 +97,10 @@ class Calls:
         made = self._entry.cancel_all(filters, symbol, call)
         if made is None:
             return False
-        if not state.pacer.take(now_ns, is_cancel=True) and not at_any_cost:
-            return False
+        if not state.pacer.take(now_ns, is_cancel=True):
+            if not at_any_cost:
+                return False
+            state.pacer.spent(now_ns)
         self.cancel_together(call, made, orders, now_ns, at_any_cost=at_any_cost)
         return True
 

@@ -24,6 +24,11 @@ class Pacer:
         self._tokens -= 1.0
         return True
 
+    def spent(self, at_ns: int) -> None:
+        """A call left whatever the bucket held: in an earlier life, or since it could not wait."""
+        self._refill(at_ns)
+        self._tokens -= 1.0
+
     def ready_ns(self, now_ns: int, *, is_cancel: bool, ahead: int = 0) -> int:
         """When take() will say yes once `ahead` others have taken."""
         self._refill(now_ns)

@@ -219,5 +219,5 @@ def each(payloads: Iterable[bytes]) -> Iterator[Entry]:
     for number, payload in enumerate(payloads):
         try:
             yield _decoder.decode(payload)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise LocalError(f"journal record {number} cannot be read: {error}") from None

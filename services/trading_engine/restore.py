@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from common import messages as m
 from common.domain.order import Facts, Order
@@ -28,13 +28,21 @@ class Restorer:
         self._fold = Fold()
 
     def replay(self, journal: Iterable[r.Entry]) -> None:
-        fold = self._fold.take_all(journal)
+        fold = self._fold.take_all(self._paced(journal))
         self._state.ids.raise_above(fold.start_counter)
         self._make_orders()
         for key, (asked, answer) in fold.answers.items():
             self._ledger.keep(key, asked.command, answer.reply)
         self._make_requests()
         self._make_modes()
+
+    def _paced(self, journal: Iterable[r.Entry]) -> Iterator[r.Entry]:
+        """The venue still counts what an earlier life sent a moment ago."""
+        for entry in journal:
+            for record in entry.records:
+                if isinstance(record, r.SentRecord):
+                    self._state.pacer.spent(entry.at_ns)
+            yield entry
 
     def _make_modes(self) -> None:
         modes = self._state.modes
@@ -99,8 +107,7 @@ class Restorer:
             request = Request(key, asked.request_id, asked.sender, asked.command, [])
             request.is_list = isinstance(asked.command, LISTS)
             self._ledger.open(request)
-            firsts = [intent for intent in intents if not intent.order.is_secondary]
-            by_index = {intent.index: intent for intent in firsts}
+            by_index = {x.index: x for x in intents if not _is_placed_with_another(x)}
             for index in range(_size(asked.command, by_index)):
                 self._make_item(request, index, by_index.get(index))
 
@@ -116,6 +123,11 @@ class Restorer:
         else:
             item.client_order_id = order.state.client_order_id
             item.result = _outcome(request.request_id, order.state)
+
+
+def _is_placed_with_another(intent: r.IntentRecord) -> bool:
+    """Its index is that of the first order, whose outcome is the answer."""
+    return intent.kind == "place" and intent.order.is_secondary
 
 
 def _size(command: m.Command, by_index: dict[int, r.IntentRecord]) -> int:

@@ -132,6 +132,15 @@ def test_no_more_is_sent_than_the_venue_allows(calls: list[tuple[int, bool]]):
         assert tokens >= 0
 
 
+def test_what_an_earlier_life_sent_counts_until_the_venue_forgets_it():
+    pacer = Pacer(5.0, 20.0)
+    for number in range(25):
+        pacer.spent(T0 + number)
+    sent = sum(pacer.take(T0 + SECOND, is_cancel=True) for _ in range(30))
+    assert sent == 0
+    assert sum(pacer.take(T0 + 10 * SECOND, is_cancel=True) for _ in range(30)) == 19
+
+
 def test_silence_closes_the_pacer_until_its_end():
     pacer = Pacer(5.0, 20.0)
     pacer.silence(T0 + SECOND)
