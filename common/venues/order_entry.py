@@ -81,6 +81,7 @@ class VenueOrder(msgspec.Struct, frozen=True):
     trigger_offset: Decimal | None = None
     display_quantity: Decimal | None = None
     primary_venue_order_id: str = ""  # of the order whose execution places this one
+    handed_on: bool = False  # it has become another order, which names it as its parent
     price_type: PriceType | None = None  # what price counts
     working_price: Decimal | None = None  # where such an order is now
     quote: QuoteTag | None = None  # label is its quote_key then

@@ -244,7 +244,8 @@ class Reconciler:
         seen_ids: set[str] = set()
         for seen in sorted(sync.orders, key=lambda order: order.updated_ns):
             known = self._reports.find_seen(seen)
-            if known is not None or seen.state is VenueOrderState.OPEN:
+            is_open = seen.state is VenueOrderState.OPEN and not seen.handed_on
+            if known is not None or is_open:
                 order = self._reports.on_order(seen, "query", now_ns)
                 seen_ids.add(order.state.client_order_id)
         has_history = self._synced_before or state.store.last_fill_ns > 0

@@ -307,6 +307,7 @@ def _order(order: _Order) -> VenueOrder:
         text=order.cancel_reason or order.reject_reason,
         parent_venue_order_id=order.trigger_order_id,
         primary_venue_order_id=order.primary_order_id,
+        handed_on=order.order_state == "triggered",
         quote=names,
         **optional,
     )

@@ -11,6 +11,7 @@ from common import core as c
 from common import messages as m
 from common.config import AccountConfig, Credentials, LimitsConfig, Secret
 from common.domain.backoff import Backoff
+from common.venues import load
 from common.venues.deribit.orders import OrderEntry
 from services.trading_engine import records
 from services.trading_engine.core import TradingEngine
@@ -91,6 +92,7 @@ class Bench:
             Backoff(lambda: 0.0),
             start_counter=start_counter,
             journal=records.decode(self.journal),
+            capabilities=load("deribit").capabilities,
         )
 
     # --- driving ------------------------------------------------------------------------------
