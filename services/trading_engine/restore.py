@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from common import messages as m
 from common.domain.order import Facts, Order
@@ -28,13 +28,21 @@ class Restorer:
         self._fold = Fold()
 
     def replay(self, journal: Iterable[r.Entry]) -> None:
-        fold = self._fold.take_all(journal)
+        fold = self._fold.take_all(self._paced(journal))
         self._state.ids.raise_above(fold.start_counter)
         self._make_orders()
         for key, (asked, answer) in fold.answers.items():
             self._ledger.keep(key, asked.command, answer.reply)
         self._make_requests()
         self._make_modes()
+
+    def _paced(self, journal: Iterable[r.Entry]) -> Iterator[r.Entry]:
+        """The venue still counts what an earlier life sent a moment ago."""
+        for entry in journal:
+            for record in entry.records:
+                if isinstance(record, r.SentRecord):
+                    self._state.pacer.spent(entry.at_ns)
+            yield entry
 
     def _make_modes(self) -> None:
         modes = self._state.modes
