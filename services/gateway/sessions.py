@@ -50,7 +50,7 @@ class Session:
         self.client = event.client
         self.binary = event.binary
         self.address = event.address
-        self.host = event.host
+        self.host = event.host if event.host.isascii() and event.host.isprintable() else ""
         self.key: Key | None = None
         self.channels: dict[str, Channel] = {}
         self.opened_ns = now_ns

@@ -334,6 +334,8 @@ async def _params(request: web.Request, route: Route) -> dict[str, Any]:
     """
     params: dict[str, Any] = {}
     for name, value in request.query.items():
+        if not _is_text(name + value):
+            raise CallError("BAD_PARAMETER", "the query is text in UTF-8")
         if name in params:
             raise CallError("BAD_PARAMETER", f"{name[:64]} is given twice", name[:64])
         params[name] = value
@@ -344,6 +346,15 @@ async def _params(request: web.Request, route: Route) -> dict[str, Any]:
             raise CallError("BAD_PARAMETER", f"{name} is in the path already", name)
         params[name] = value
     return params
+
+
+def _is_text(value: str) -> bool:
+    """Not so: bytes that are no UTF-8 and came in as halves of characters."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

@@ -55,9 +55,15 @@ class Run:
         """
         with _standing(self._desk):
             self._until(self._is_healthy, HEALTHY_S, "the desk does not come up")
+            venue = self._venue_pid()
             self._load(seconds)
             final = self._settle()
+            if self._venue_pid() != venue:
+                raise RuntimeError("the simulated venue was replaced: this run shows nothing")
         return world.collect(self._desk, final)
+
+    def _venue_pid(self) -> int:
+        return world.pids(self._desk).get(f"venue_simulator.{world.VENUE}", 0)
 
     def _load(self, seconds: float) -> None:
         threads = [*self._clients, self._taker, *([self._faults] if self._faults else [])]

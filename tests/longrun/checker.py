@@ -66,6 +66,8 @@ class Book:
         self.orders: dict[str, m.OrderUpdated] = {}
         self.fills: defaultdict[str, list[m.Fill]] = defaultdict(list)  # by execution
         self.requests: Counter[str] = Counter()
+        self.taken_again: set[str] = set()  # row 1: what left no intent may be taken again
+        self._placed: Counter[str] = Counter()
         self.replies: defaultdict[str, list[m.CommandReply]] = defaultdict(list)
         self.rate_errors = 0
         self.payloads: defaultdict[str, list[int]] = defaultdict(list)  # by order: where named
@@ -96,6 +98,8 @@ class Book:
             case r.StartRecord():
                 self.starts.append(number)
             case r.RequestRecord():
+                if record.key in self.replies or self._placed[record.key]:
+                    self.taken_again.add(record.key)
                 self.requests[record.key] += 1
                 self._keys[record.key].append(number)
                 self._note_command(record)
@@ -130,6 +134,7 @@ class Book:
         self.orders[name] = order
         self.payloads[name].append(number)
         self._orders_of[record.key].add(name)
+        self._placed[record.key] += 1
 
     def _note_command(self, record: r.RequestRecord) -> None:
         command = record.command
@@ -185,11 +190,11 @@ class Checker:
                 yield Violation("P1", label, "phantom: the venue has it, no intent is journaled")
 
     def _requests(self) -> Iterator[Violation]:
-        for key, count in self._book.requests.items():
+        for key in sorted(self._book.taken_again):
+            yield Violation("P1", key, "carried out again, with its answer or intent on disk")
+        for key in self._book.requests:
             self.looked["P1"] += 1
             replies = self._book.replies.get(key, [])
-            if count > 1:
-                yield Violation("P1", key, f"taken {count} times")
             if not replies:
                 yield Violation("P1", key, "missing reply: the request was never answered")
             if any(reply != replies[0] for reply in replies):

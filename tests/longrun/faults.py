@@ -17,6 +17,7 @@ from tests.longrun import world
 PAUSE_S = (2.0, 6.0)
 SPARED_S = 12.0  # a process is not killed again so soon: the watchdog would take it for hopeless
 STOPPED_S = (0.1, 3.0)
+VENUE_STOPPED_S = (0.1, 0.7)  # the watchdog would replace it: a venue does not begin anew
 ANSWERS = ("private/buy", "private/sell", "private/edit", "private/cancel", "*")
 PRIVATE = "user.*"
 
@@ -84,10 +85,11 @@ class Faults(threading.Thread):
 
     def _stop(self) -> None:
         pids = world.pids(self._desk)
-        pid = pids[self._dice.choice(sorted(pids))]
-        _send(pid, signal.SIGSTOP)
-        self.is_over.wait(self._dice.uniform(*STOPPED_S))
-        _send(pid, signal.SIGCONT)
+        name = self._dice.choice(sorted(pids))
+        longest = VENUE_STOPPED_S if name.startswith("venue_simulator") else STOPPED_S
+        _send(pids[name], signal.SIGSTOP)
+        self.is_over.wait(self._dice.uniform(*longest))
+        _send(pids[name], signal.SIGCONT)
 
     # --- the venue ----------------------------------------------------------------------------
 

@@ -329,3 +329,28 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError("the gateway does not listen")
+
+
+LINES = [
+    b"GET /ws HTTP/1.1\r\nHost: \xae\xff\xed\xa0\x80\r\n"
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    b"GET /api/v1/instruments?%ed%a0%80=%ff&q=%ae HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /api/v1/books/%ff%ed%a0%80 HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /\xae\xff%ff HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /api/v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xae.\xff\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("head", LINES)
+def test_row_74_bytes_that_are_no_text_harm_nobody(strict, head):
+    gateway, _ = strict
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=WAIT_S) as made:
+        made.sendall(head)
+        status = made.recv(4096).split(b"\r\n")[0]
+        assert status.split()[1] in (b"101", b"400", b"401", b"404"), status
+        if b" 101 " in status:
+            call = b'{"jsonrpc":"2.0","id":1,"method":"auth.challenge","params":{"key_id":"a"}}'
+            made.sendall(masked(0x81, call))
+            assert b'"nonce"' in made.recv(4096)
+    assert get(gateway, "/healthz").ok
