@@ -29,22 +29,25 @@ def define(name: str, kind: m.InstrumentKind, **more: Any) -> m.InstrumentDefini
     return msgspec.structs.replace(PERPETUAL, instrument=name, symbol=symbol, kind=kind, **more)
 
 
-def with_combo(limits: LimitsConfig = POSITIONS, *, legs: bool = True) -> Bench:
-    """A desk that knows the spread of FUTURE (bought) and the perpetual (sold), with prices."""
-    bench = Bench(limits=limits).start()
+def announce(bench: Bench, *, legs: bool = True) -> None:
+    """A spread of FUTURE (bought) and the perpetual (sold) is listed, with prices."""
     parts = [(FUTURE, m.Exact("1")), (PERP, m.Exact("-1"))] if legs else []
-    spread = define(SPREAD, m.InstrumentKind.FUTURE_COMBO, legs=parts)
-    for definition in (define(FUTURE, m.InstrumentKind.FUTURE), spread):
+    both = define(SPREAD, m.InstrumentKind.FUTURE_COMBO, legs=parts)
+    for definition in (define(FUTURE, m.InstrumentKind.FUTURE), both):
         bench.bus(f"instrument.{definition.instrument}", definition)
-    bench.prices = True
-    for name in (PERP, FUTURE):
+    for name in (PERP, FUTURE, SPREAD):
         bench.engine._state.market.watch(name, bench.now)
+    for name in (PERP, FUTURE):
         bench.bus(f"quote.{name}", msgspec.structs.replace(QUOTE, instrument=name))
         bench.bus(f"ticker.{name}", m.Ticker(name, 50000.0, 50000.0, 50000.0))
-    bench.engine._state.market.watch(SPREAD, bench.now)
     bench.bus(f"quote.{SPREAD}", m.Quote(SPREAD, -2.5, 10.0, 2.5, 10.0))
     band = {"min_price": -900.0, "max_price": 900.0}
     bench.bus(f"ticker.{SPREAD}", m.Ticker(SPREAD, 0.0, 50000.0, None, **band))
+
+
+def with_combo(limits: LimitsConfig = POSITIONS, *, legs: bool = True) -> Bench:
+    bench = Bench(limits=limits).start()
+    announce(bench, legs=legs)
     return bench
 
 
