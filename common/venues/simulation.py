@@ -24,6 +24,7 @@ from common.messages import (
     InstrumentKind,
     InstrumentStatus,
     Liquidity,
+    OptionType,
     OrderType,
     PriceType,
     Side,
@@ -268,6 +269,16 @@ class HistoryFilter(Data):
     count: int = 20
     to_ns: int | None = None
     only_triggers: bool = False  # those that waited for a price
+    closed_before: int | None = None  # only those that closed before the order of this number
+
+
+class TradedVolume(Data):
+    """Of all instruments of one kind; volume in the base currency."""
+
+    base: str
+    kind: InstrumentKind
+    option_type: OptionType | None
+    volume: float
 
 
 # --- orders and trades -----------------------------------------------------------------------
@@ -570,7 +581,7 @@ class LedgerEntry(Data):
     """One change of one balance; fill or settlement: what caused it.
 
     number: of the account's entries. other: the other account of a transfer, the address of a
-    withdrawal.
+    withdrawal. equity: afterwards, at the marks of that time.
     """
 
     number: int
@@ -582,6 +593,7 @@ class LedgerEntry(Data):
     fill: SimulatedFill | None = None
     settlement: Settlement | None = None
     other: str = ""
+    equity: Decimal = ZERO
 
 
 # --- accounts --------------------------------------------------------------------------------
@@ -911,6 +923,11 @@ class SimulatedExchange(Protocol):
     def order_history(self, account: str, which: HistoryFilter) -> list[SimulatedOrder]: ...
 
     def fills(self, account: str, which: TradeFilter) -> FillPage: ...
+
+    def traded(self, from_ns: int) -> list[TradedVolume]:
+        """What was traded since then, to the hour, at most 30 days ago; the past before the start
+        of the venue has none."""
+        ...
 
     def disconnect(self, account: str, session: str, now_ns: int) -> list[SimulatedOrder]:
         """Cancel what this session placed (only called when the session asked for that)."""

@@ -8,9 +8,10 @@ in the position until the daily settlement moves it to the balance, so a positio
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
+from common.domain.instrument import exact
 from common.domain.position import Position
 from common.messages import InstrumentKind, Liquidity
 from common.venues.simulation import (
@@ -101,10 +102,17 @@ class Working:
 
 
 class Account:
-    """One client. Open orders are kept oldest first; history is bounded."""
+    """One client. Open orders are kept oldest first; history is bounded. mark: as of now."""
 
-    def __init__(self, name: str, balances: dict[str, Decimal], history: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        balances: dict[str, Decimal],
+        history: int,
+        mark: Callable[[Listing], float] = lambda listing: 0.0,
+    ) -> None:
         self.name = name
+        self._mark = mark
         self.balances = balances
         self.holdings: dict[str, Holding] = {}
         self.orders: dict[int, ClientOrder] = {}
@@ -113,7 +121,7 @@ class Account:
         self.closed: deque[SimulatedOrder] = deque(maxlen=history)
         self.fills: deque[SimulatedFill] = deque(maxlen=history)
         self.settlements: deque[Settlement] = deque(maxlen=history)
-        self.ledger = Ledger(balances, history)
+        self.ledger = Ledger(balances, history, self.equity)
         self.self_trading = SelfTrading.REJECT_TAKER
 
     def holding(self, listing: Listing) -> Holding:
@@ -125,6 +133,19 @@ class Account:
     def quantity(self, symbol: str) -> Decimal:
         holding = self.holdings.get(symbol)
         return holding.quantity if holding is not None else ZERO
+
+    def equity(self, currency: str) -> Decimal:
+        """Balance, the session's profit of futures, and what the options are worth."""
+        futures = options = ZERO
+        for holding in self.holdings.values():
+            if holding.listing.definition.settlement != currency:
+                continue
+            mark = exact(self._mark(holding.listing)) if holding.quantity else ZERO
+            if holding.listing.is_option:
+                options += holding.quantity * mark
+            else:
+                futures += holding.session.unrealized_pnl(mark) + holding.realized()
+        return self.balances.get(currency, ZERO) + money(futures) + money(options)
 
     def add_balance(self, currency: str, amount: Decimal) -> None:
         self.balances[currency] = self.balances.get(currency, ZERO) + money(amount)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
-from itertools import chain, islice
+from itertools import chain, dropwhile, islice
 
 import msgspec
 
@@ -39,6 +39,7 @@ from common.venues.simulation import (
     SimulatedOrder,
     SimulatedRefusal,
     TickerView,
+    TradedVolume,
     TradeFilter,
     TradePage,
 )
@@ -182,7 +183,7 @@ class Exchange:
             return []
         found = (
             order
-            for order in reversed(known.closed)
+            for order in _closed_before(known.closed, which.closed_before)
             if matches_history(order, which)
             and matches_listing(self._state.listings[order.symbol], which)
         )
@@ -192,6 +193,9 @@ class Exchange:
         known = self._state.accounts.get(account)
         fills = known.fills if known is not None else ()
         return FillPage(*page_fills(fills, self._state.listings.__getitem__, which))
+
+    def traded(self, from_ns: int) -> list[TradedVolume]:
+        return [TradedVolume(*key, x) for key, x in self._state.volumes.since(from_ns).items()]
 
     def disconnect(self, account: str, session: str, now_ns: int) -> list[SimulatedOrder]:
         self._move_to(now_ns)
@@ -397,6 +401,16 @@ class Exchange:
         if listing.status is listing.definition.status:
             return listing.definition
         return msgspec.structs.replace(listing.definition, status=listing.status)
+
+
+def _closed_before(
+    closed: Sequence[SimulatedOrder], number: int | None
+) -> Iterable[SimulatedOrder]:
+    """Newest first; of an order that is forgotten, nothing that closed before it is known."""
+    newest_first = reversed(closed)
+    if number is None:
+        return newest_first
+    return islice(dropwhile(lambda order: order.number != number, newest_first), 1, None)
 
 
 def opening_balances(account: SimulatorAccountConfig) -> dict[str, Decimal]:

@@ -147,6 +147,8 @@ class Execution:
         listing.trades.append(public)
         base = quantity_float / price_float if listing.inverse else quantity_float
         listing.statistics.add(price_float, base, base * price_float, state.now_ns)
+        if not listing.legs:  # those of a combo trade as well
+            state.volumes.add(listing.definition, base, state.now_ns)
         state.events.append(public)
         return public
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from common.venues.simulation import (
@@ -19,8 +19,14 @@ from common.venues.simulation import (
 class Ledger:
     """Compares the balances with those of the last entry, so that it always adds up."""
 
-    def __init__(self, balances: Mapping[str, Decimal], history: int) -> None:
+    def __init__(
+        self,
+        balances: Mapping[str, Decimal],
+        history: int,
+        equity: Callable[[str], Decimal] = lambda currency: ZERO,
+    ) -> None:
         self._balances = balances
+        self._equity = equity
         self._noted = dict(balances)
         self._numbers = itertools.count(1)
         self.entries: deque[LedgerEntry] = deque(maxlen=history)
@@ -51,6 +57,7 @@ class Ledger:
                 fill=fill,
                 settlement=settlement,
                 other=other,
+                equity=self._equity(name),
             )
             self._noted[name] = held
         self.entries.extend(written.values())

@@ -112,7 +112,7 @@ class Settler:
         paid = holding.quantity * price if listing.is_option else profit + holding.realized()
         account.add_balance(listing.definition.settlement, paid)
         if holding.quantity:
-            self._record(account, holding, SettlementKind.DELIVERY, profit, at_ns)
+            self._record(account, holding, SettlementKind.DELIVERY, profit, holding.funding, at_ns)
         self._report(account, listing, ZERO)
 
     def _delivery_price(self, listing: Listing, at_ns: int) -> Decimal:
@@ -150,9 +150,10 @@ class Settler:
         profit = holding.session.unrealized_pnl(mark) + holding.realized()
         if listing.is_future:
             account.add_balance(listing.definition.settlement, profit)
-        if holding.quantity or holding.touched:
-            self._record(account, holding, SettlementKind.SETTLEMENT, profit, at_ns)
-        holding.restart_session(mark)
+        is_told, funding = bool(holding.quantity) or holding.touched, holding.funding
+        holding.restart_session(mark)  # before the record: the profit counts once in the equity
+        if is_told:
+            self._record(account, holding, SettlementKind.SETTLEMENT, profit, funding, at_ns)
         if not holding.quantity:
             del account.holdings[listing.symbol]
         self._report(account, listing, holding.quantity)
@@ -174,6 +175,7 @@ class Settler:
         holding: Holding,
         kind: SettlementKind,
         profit: Decimal,
+        funding: Decimal,
         at_ns: int,
     ) -> None:
         if account.name == SYNTHETIC:
@@ -189,7 +191,7 @@ class Settler:
             account=account.name,
             position=holding.quantity,
             session_pnl=money(profit),
-            funding=money(holding.funding),
+            funding=money(funding),
         )
         account.settlements.append(record)
         currency = holding.listing.definition.settlement

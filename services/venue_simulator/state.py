@@ -26,6 +26,7 @@ from services.venue_simulator.listing import SYNTHETIC, Leg, Listing
 from services.venue_simulator.margin import Prices
 from services.venue_simulator.orders import ClientOrder
 from services.venue_simulator.rules import ExchangeRules
+from services.venue_simulator.statistics import Volumes
 
 CLOSED_MAX = 50_000  # closed orders that can be asked for by number
 WAKES_PER_PASS = 8
@@ -56,9 +57,11 @@ class State:
             self._add_listing(definition)
         market.add(listing.definition for listing in self.listings.values())
         self.accounts = {
-            name: Account(name, dict(money), rules.history) for name, money in balances.items()
+            name: Account(name, dict(money), rules.history, self.mark)
+            for name, money in balances.items()
         }
         self.synthetic = Account(SYNTHETIC, {}, 0)
+        self.volumes = Volumes()
         self.orders: dict[int, ClientOrder] = {}
         self.closed: dict[int, SimulatedOrder] = {}
         self.linked: dict[int, ClientOrder] = {}  # those something happened to

@@ -1,14 +1,46 @@
-"""Statistics: bars of the trades of one instrument, for 24 h figures and charts."""
+"""Statistics: bars of the trades of one instrument, for 24 h figures and charts; and what was
+traded of all instruments of a kind in a month, those that are gone included."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
 
-from services.venue_simulator.rules import DAY_NS, SECOND_NS
+from common.messages import InstrumentDefinition, InstrumentKind, OptionType
+from services.venue_simulator.rules import DAY_NS, HOUR_NS, SECOND_NS
 
 MINUTE_NS = 60 * SECOND_NS
 BARS_MAX = 2 * 24 * 60  # two days
+HOURS_MAX = 30 * 24 + 1
+
+VolumeKey = tuple[str, InstrumentKind, OptionType | None]  # base currency first
+
+
+class Volumes:
+    """Volume in the base currency by the hour, of 30 days."""
+
+    __slots__ = ("_hours",)
+
+    def __init__(self) -> None:
+        self._hours: dict[int, dict[VolumeKey, float]] = {}
+
+    def add(self, definition: InstrumentDefinition, volume: float, now_ns: int) -> None:
+        hour = now_ns // HOUR_NS
+        sums = self._hours.get(hour)
+        if sums is None:
+            sums = self._hours[hour] = {}
+            while len(self._hours) > HOURS_MAX:
+                del self._hours[next(iter(self._hours))]
+        key = definition.base, definition.kind, definition.option_type
+        sums[key] = sums.get(key, 0.0) + volume
+
+    def since(self, from_ns: int) -> dict[VolumeKey, float]:
+        total: dict[VolumeKey, float] = {}
+        for hour, sums in self._hours.items():
+            if hour >= from_ns // HOUR_NS:
+                for key, volume in sums.items():
+                    total[key] = total.get(key, 0.0) + volume
+        return total
 
 
 class Bar:

@@ -63,6 +63,26 @@ def test_volumes_count_what_was_traded(venue: Venue, client: Client) -> None:
     assert "calls_volume_7d" not in client.ask("public/get_trade_volumes")[0]
 
 
+def test_volumes_of_a_week_and_a_month_remember_more_than_a_day(
+    venue: Venue, client: Client
+) -> None:
+    def volumes() -> list[float]:
+        (row,) = [
+            row
+            for row in client.ask("public/get_trade_volumes", extended=True)
+            if row["currency"] == "BTC"
+        ]
+        return [row[f"futures_volume{span}"] for span in ("", "_7d", "_30d")]
+
+    client.ask("private/buy", **BUY)
+    first = volumes()
+    assert first[0] == first[1] == first[2] > 0
+    venue.now_ns += 3 * 24 * HOUR_MS * 1_000_000
+    client = venue.connect().login()
+    day, week, month = volumes()
+    assert week == month >= day + first[0]
+
+
 @pytest.mark.parametrize(
     ("channel", "members"),
     [

@@ -340,6 +340,36 @@ def test_history_pages(client: Client) -> None:
     assert len(set(ids)) == 4
 
 
+@pytest.mark.parametrize("history", ["order_history_by_instrument", "trigger_order_history"])
+def test_pages_of_a_history_do_not_move_when_more_orders_close(
+    client: Client, history: str
+) -> None:
+    stop = {"type": "stop_market", "trigger": "mark_price", "trigger_price": 1_000_000}
+    order = {name: ORDER[name] for name in ("instrument_name", "amount")} | stop
+
+    def close(count: int) -> list[str]:
+        made = [client.ask("private/buy", **order)["order"]["order_id"] for _ in range(count)]
+        client.ask("private/cancel_all")
+        return made
+
+    asked: dict[str, Any] = {"count": 2}
+    if history == "trigger_order_history":
+        asked |= {"currency": "BTC"}
+    else:
+        asked |= {"instrument_name": PERPETUAL, "include_unfilled": True, "with_continuation": True}
+    made, found = close(4), []
+    for _ in range(2):
+        page = client.ask(f"private/get_{history}", **asked)
+        entries = page.get("orders") or page.get("entries")
+        found += [entry.get("order_id") or entry["trigger_order_id"] for entry in entries]
+        asked["continuation"] = page["continuation"]
+        close(3)
+    assert sorted(found) == sorted(made) and page["continuation"] is None
+    for wrong in ("2", "bm9wZTox", "\u00e9", "Y2xvc2VkOng"):
+        asked["continuation"] = wrong
+        assert client.refused(f"private/get_{history}", **asked)[2] == "continuation"
+
+
 def test_user_trades_sort_and_select(venue: Venue, client: Client) -> None:
     start = venue.now_ms
     for _ in range(4):

@@ -57,6 +57,27 @@ def test_the_log_adds_up_to_the_balance(venue: Venue, client: Client) -> None:
     assert logs[-1]["change"] == -logs[-1]["commission"] < 0
 
 
+def test_the_log_tells_the_equity_after_each_change(venue: Venue, client: Client) -> None:
+    option = client.ask("public/get_instruments", currency="BTC", kind="option")[0]
+    order = {"instrument_name": option["instrument_name"], "amount": 1, "type": "market"}
+    for what in (BUY, order, BUY):
+        client.ask("private/buy", **what)
+        summary = client.ask("private/get_account_summary", currency="BTC")
+        assert log(client)["logs"][0]["equity"] == pytest.approx(summary["equity"], abs=1e-9)
+
+
+def test_a_settlement_moves_profit_to_the_balance_and_leaves_the_equity(
+    venue: Venue, client: Client
+) -> None:
+    client.ask("private/buy", **BUY)
+    venue.now_ns += 24 * 3_600_000_000_000
+    venue.pass_ms(20)
+    client.login()
+    entry = log(client)["logs"][0]
+    assert entry["type"] == "settlement" and entry["change"] != 0
+    assert entry["equity"] == pytest.approx(entry["balance"], abs=1e-9)
+
+
 def test_a_spot_trade_is_written_in_both_currencies(client: Client) -> None:
     client.ask("private/buy", instrument_name="BTC_USDC", amount=0.01, type="market")
     (coin,), usdc = log(client)["logs"], log(client, "USDC")["logs"]

@@ -20,6 +20,8 @@ MAX_POINTS = 1000
 SAMPLES = 4  # of the volatility within one bar
 WINDOW_HOURS = 15 * 24  # of the historical volatility
 HOURS_PER_YEAR = 365 * 24
+SPANS = {"": 1, "_7d": 7, "_30d": 30}  # days
+VOLUME_KINDS = ("calls", "puts", "futures", "spot")
 # Coins with options have a volatility index.
 VOLATILITY_COINS = ("BTC", "ETH")
 
@@ -93,25 +95,17 @@ class FigureMethods:
         return points
 
     def _volumes(self, call: Call) -> list[dict[str, Any]]:
-        """Of 24 h, in the currency. The simulated venue remembers no more than that."""
-        volumes = {
-            name: dict.fromkeys(("calls", "puts", "futures", "spot"), 0.0) for name in CURRENCIES
-        }
-        for view in self._exchange.tickers():
-            listing = self._catalog.find(view.symbol)
-            if listing is not None and listing.definition.base in volumes:
-                kind = _volume_kind(listing.definition.kind, listing.definition.option_type)
-                volumes[listing.definition.base][kind] += view.volume
-        spans = ["", "_7d", "_30d"] if call.params.get("extended", False) else [""]
-        return [
-            {"currency": name}
-            | {
-                f"{kind}_volume{span}": round(amount, 8)
-                for span in spans
-                for kind, amount in kinds.items()
-            }
-            for name, kinds in volumes.items()
-        ]
+        """Of 24 h, 7 and 30 days, in the currency; before its start nothing was traded here."""
+        found: dict[str, dict[str, Any]] = {name: {"currency": name} for name in CURRENCIES}
+        for span, days in SPANS.items() if call.params.get("extended", False) else [("", 1)]:
+            for row in found.values():
+                row |= {f"{kind}_volume{span}": 0.0 for kind in VOLUME_KINDS}
+            for traded in self._exchange.traded(call.now_ns - days * DAY_NS):
+                if traded.base in found:
+                    name = f"{_volume_kind(traded.kind, traded.option_type)}_volume{span}"
+                    row = found[traded.base]
+                    row[name] = round(row[name] + traded.volume, 8)
+        return list(found.values())
 
 
 def _volume_kind(kind: InstrumentKind, option_type: OptionType | None) -> str:

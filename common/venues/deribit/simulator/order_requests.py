@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from common.messages import ContractType, OrderType, PriceType, Side, TriggerPrice
 from common.venues.deribit.simulator import order_objects as objects
@@ -17,6 +18,7 @@ from common.venues.simulation import (
     OrderChanges,
     OrderRequest,
     ProtectionTag,
+    SimulatedOrder,
 )
 
 MAX_LABEL = 64
@@ -204,17 +206,38 @@ def _valid_until_ns(params: dict[str, Any]) -> int | None:
     return None if value is None else value * NS_PER_MS
 
 
-def offset_of(params: dict[str, Any]) -> int:
-    """offset, or the continuation of the page before."""
+class Paging(NamedTuple):
+    """Where a page of closed orders begins."""
+
+    offset: int
+    closed_before: int | None
+
+
+def paging_of(params: dict[str, Any]) -> Paging:
+    """The continuation of the page before goes before an offset."""
     text = params.get("continuation")
     if text is not None:
-        if not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise invalid_params("continuation", "invalid continuation")
-        return int(text)
+        return Paging(0, _number_in(text))
     offset: int = params.get("offset", 0)
     if offset < 0:
         raise invalid_params("offset", "must not be negative")
-    return offset
+    return Paging(offset, None)
+
+
+def continuation_after(order: SimulatedOrder) -> str:
+    """Names the last order of a page, so that orders that close meanwhile move nothing."""
+    return urlsafe_b64encode(f"closed:{order.number}".encode()).decode().rstrip("=")
+
+
+def _number_in(text: str) -> int:
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        word, _, number = urlsafe_b64decode(padded.encode("ascii")).decode("ascii").partition(":")
+    except ValueError:
+        word, number = "", ""
+    if word != "closed" or not number.isdigit() or len(number) > 20:
+        raise invalid_params("continuation", "invalid continuation")
+    return int(number)
 
 
 def order_changes(

@@ -26,9 +26,10 @@ from common.venues.deribit.simulator.catalog import (
 from common.venues.deribit.simulator.envelope import Refused, invalid_params
 from common.venues.deribit.simulator.order_requests import (
     TYPE_FILTERS,
-    offset_of,
+    continuation_after,
     order_changes,
     order_request,
+    paging_of,
 )
 from common.venues.deribit.simulator.refusals import fault
 from common.venues.simulation import (
@@ -267,7 +268,6 @@ class OrderMethods:
 
     def _order_history(self, call: Call) -> Any:
         params = call.params
-        offset = offset_of(params)
         symbol = params.get("instrument_name")
         if symbol is not None:
             self._catalog.listing(symbol)
@@ -280,17 +280,27 @@ class OrderMethods:
             include_unfilled=params.get("include_unfilled", False),
             from_ns=None if historical else border_ns,
             to_ns=border_ns if historical else None,
-            offset=offset,
             count=count,
         )
-        found = [
-            self.order_object(order, call.owner)
-            for order in self._exchange.order_history(call.account, history)
-        ]
+        found, continuation = self._page(call, history)
         if not params.get("with_continuation", False):
             return found
-        more = len(found) == count
-        return {"orders": found, "continuation": str(offset + count) if more else None}
+        return {"orders": found, "continuation": continuation}
+
+    def _page(self, call: Call, which: HistoryFilter) -> tuple[list[dict[str, Any]], str | None]:
+        """Orders, and what to ask for the next ones with; None when there are none."""
+        paging = paging_of(call.params)
+        more = msgspec.structs.replace(
+            which,
+            offset=paging.offset,
+            closed_before=paging.closed_before,
+            count=which.count + 1,
+        )
+        found = self._exchange.order_history(call.account, more)
+        page = found[: which.count]
+        rest = len(found) > len(page)
+        shown = [self.order_object(order, call.owner) for order in page]
+        return shown, continuation_after(page[-1]) if rest else None
 
     def _user_trades(self, call: Call) -> dict[str, Any]:
         which = _of_age(call, trade_filter(call, self._catalog))
@@ -300,7 +310,7 @@ class OrderMethods:
 
     def _trigger_history(self, call: Call) -> dict[str, Any]:
         """Stops that were triggered or cancelled, and those that wait."""
-        params, offset, count = call.params, offset_of(call.params), count_of(call, 20)
+        params, count = call.params, count_of(call, 20)
         symbol = params.get("instrument_name")
         if symbol is not None:
             self._catalog.listing(symbol)
@@ -309,15 +319,10 @@ class OrderMethods:
             currency=self._catalog.currency(params["currency"]),
             include_unfilled=True,
             only_triggers=True,
-            offset=offset,
             count=count,
         )
-        found = self._exchange.order_history(call.account, history)
-        more = len(found) == count
-        return {
-            "entries": [trigger_entry(self.order_object(order, call.owner)) for order in found],
-            "continuation": str(offset + count) if more else None,
-        }
+        found, continuation = self._page(call, history)
+        return {"entries": [trigger_entry(order) for order in found], "continuation": continuation}
 
     def _trades_of_order(self, call: Call) -> list[dict[str, Any]]:
         number_of_order = self._own_order(call).number

@@ -96,6 +96,7 @@ class WalletMethods:
             "change": number(entry.change),
             "cashflow": number(entry.change),
             "balance": number(entry.balance),
+            "equity": number(entry.equity),
             "user_id": owner.user_id,
             "username": owner.client_id,
             "user_seq": entry.number,
