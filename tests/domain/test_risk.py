@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -263,7 +264,9 @@ def test_what_waits_for_a_price_may_be_far_from_the_market(waiting: PlaceOrder):
 def test_without_a_usable_price_the_collar_refuses(bad: float | None):
     market = Market(bid=bad, ask=bad, mark=bad, last=bad)
     refusal = check(order(), limits(), state(market=market))
-    assert refusal is not None and refusal.reason is R.NO_MARKET_DATA
+    broken = bad is not None and not isfinite(bad)
+    assert refusal is not None
+    assert refusal.reason is (R.STALE_DATA if broken else R.NO_MARKET_DATA)
 
 
 def test_open_orders_and_rate_are_limited():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import isfinite
 
 from common.domain.exposure import combo_value, is_inverse_option
 from common.domain.risk.facts import (
@@ -17,11 +18,16 @@ from common.domain.risk.limits import ZERO, limit_of
 from common.messages import InstrumentKind, PlaceOrder, Side
 from common.messages import RejectReason as R
 
+FIGURES = ("bid", "ask", "mark", "last", "index")
+
 
 def check_data(case: Case) -> Refusal | None:
     market, limit = case.state.market, case.limits.max_age_ms
     bid, ask = market.known("bid"), market.known("ask")
-    if bid is not None and ask is not None and bid > ask:
+    broken = [name for name in FIGURES if not _is_number(getattr(market, name))]
+    if broken:
+        text = f"the {broken[0]} is no number"
+    elif bid is not None and ask is not None and bid > ask:
         text = f"the book is crossed: {bid} is bid and {ask} is asked"
     elif limit is None:
         return None
@@ -32,6 +38,10 @@ def check_data(case: Case) -> Refusal | None:
     else:
         return None
     return Refusal(R.STALE_DATA, "instrument", text)
+
+
+def _is_number(value: float | None) -> bool:
+    return value is None or isfinite(value)
 
 
 def check_max_quantity(case: Case) -> Refusal | None:
