@@ -285,7 +285,7 @@ class Session:
         return self.request(method, params, _Setup(method, now_ns))
 
     def _login(self, credentials: Credentials, now_ns: int) -> bytes:
-        now_ms = now_ns // NS_PER_MS
+        now_ms = (now_ns + self.clock.skew_ns) // NS_PER_MS  # by the venue's clock, once known
         params = auth.login_params(credentials, now_ms, str(now_ms), self._scope)
         return self.request("public/auth", params, _Login(refresh=False))
 

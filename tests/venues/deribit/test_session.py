@@ -107,6 +107,19 @@ def test_a_refused_login_is_told():
     assert not session.logged_in
 
 
+def test_row_43_the_next_login_goes_by_the_venues_clock():
+    """It refuses a timestamp that is 60 s off, and its other answers tell its time."""
+    session = Session(CREDENTIALS)
+    session.on_up(NOW)
+    venue_us = (NOW + 3600 * SECOND) // 1000
+    told = {"jsonrpc": "2.0", "id": 1, "result": "ok", "usIn": venue_us, "usOut": venue_us}
+    session.parse(json.dumps(told).encode(), NOW)
+    session.parse(failure(2, -32602, "Invalid params", {"param": "timestamp"}), NOW)
+    session.on_down()
+    login = json.loads(session.on_up(NOW + SECOND)[1])
+    assert login["params"]["timestamp"] == (NOW + 3601 * SECOND) // 1_000_000
+
+
 def test_a_refused_set_up_call_is_told():
     session = Session(None)
     session.on_up(NOW)
