@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from math import isfinite
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -70,6 +71,12 @@ class _Position(msgspec.Struct, gc=False):
     vega: float | None = None
     theta: float | None = None
     estimated_liquidation_price: float | None = None
+
+
+FIGURES = (
+    *("mark_price", "index_price", "delta", "gamma", "vega", "theta"),
+    "estimated_liquidation_price",
+)
 
 
 class _Changes(msgspec.Struct, gc=False):
@@ -295,6 +302,7 @@ def _read(decode: Callable[[msgspec.Raw], Decoded], raw: msgspec.Raw) -> Decoded
 
 def _position_report(position: _Position) -> PositionReport:
     quantity, average = plain(position.size), plain(position.average_price)
+    _check_finite(position)
     return PositionReport(
         instrument=f"{VENUE_NAME}.{position.instrument_name}",
         quantity=quantity,
@@ -310,6 +318,14 @@ def _position_report(position: _Position) -> PositionReport:
         theta=position.theta,
         liquidation_price=position.estimated_liquidation_price or None,
     )
+
+
+def _check_finite(position: _Position) -> None:
+    """Quoted numbers are read as well, and "NaN" is one of them."""
+    for name in FIGURES:
+        value = getattr(position, name)
+        if value is not None and not isfinite(value):
+            raise VenueProtocolError(VENUE_NAME, f"{name} of {position.instrument_name}: {value}")
 
 
 def _balance_report(summary: _Summary) -> BalanceReport:
