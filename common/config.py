@@ -347,6 +347,8 @@ def _read(path: Path, kind: type[T]) -> T:
         raise ConfigError(str(path), "", f"cannot be read: {error}") from None
     except RecursionError:
         raise ConfigError(str(path), "", "is nested too deeply") from None
+    except ValueError:
+        raise ConfigError(str(path), "", "holds a number or a time that is none") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else ""
