@@ -11,7 +11,8 @@ from common.errors import ConfigError
 from services.cli.lifecycle import check_limits, check_secrets
 
 DIRECTORY = Path(__file__).parents[1] / "config"
-FILES = sorted(path for path in DIRECTORY.glob("*.yaml") if path.name != "risk.yaml")
+RISKS = sorted(DIRECTORY.glob("*risk.yaml"))
+FILES = sorted(path for path in DIRECTORY.glob("*.yaml") if path not in RISKS)
 SECRETS = (
     "DERIBIT_CLIENT_ID",
     "DERIBIT_CLIENT_SECRET",
@@ -24,7 +25,9 @@ SECRETS = (
 def test_every_configuration_loads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SECRETS:
         monkeypatch.setenv(name, "a-value")
-    check_secrets(configuration.load(path), path)
+    config = configuration.load(path)
+    check_secrets(config, path)
+    check_limits(config, path)
 
 
 def test_the_test_venue_needs_no_simulator_and_no_written_secret() -> None:
@@ -112,8 +115,16 @@ def test_row_86_a_number_that_cannot_be_used_is_named_before_anything_starts(
     assert str(path) in str(caught.value) and problem in str(caught.value)
 
 
-def test_the_risk_file_is_strict_and_misses_nothing() -> None:
-    risk = configuration.load_risk(DIRECTORY / "risk.yaml")
+@pytest.mark.parametrize("name", ["deribit-test.yaml", "production.example.yaml"])
+def test_where_money_or_a_venue_is_behind_it_every_limit_is_set(name: str) -> None:
+    config = configuration.load(DIRECTORY / name)
+    assert DIRECTORY / config.risk_file in RISKS
+    assert config.venue("deribit").accounts[0].day_starts_at == "08:00"
+
+
+@pytest.mark.parametrize("path", RISKS, ids=[path.name for path in RISKS])
+def test_the_risk_files_are_strict_and_miss_nothing(path: Path) -> None:
+    risk = configuration.load_risk(path)
     assert risk.risk == "strict"
     missing = [
         name

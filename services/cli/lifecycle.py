@@ -105,6 +105,7 @@ def _begin_simulated_venues_anew(config: DeskConfig, run_dir: RunDir) -> None:
     simulated = {simulator.venue for simulator in config.simulators}
     for name in simulated & config.venues.keys():
         for account in config.venues[name].accounts:
+            (run_dir.state / f"{name}.{account.name}.day").unlink(missing_ok=True)
             journal = run_dir.state / f"{name}.{account.name}.journal"
             if journal.exists():
                 previous = journal.with_suffix(".journal.previous")
