@@ -30,6 +30,7 @@ from common.core import (
 from services.recorder.families import Row, family_of_topic, rows_of
 
 NS_PER_S = 1_000_000_000
+RAW_FIRST_NS = NS_PER_S // 2  # so that the frames hold the snapshots that our topics bring about
 MB = 1_000_000
 TOLD_ROWS = 10_000  # "records are lost" is said once for so many
 MARKET_WORDS = ("book", "depth", "quote", "trade", "ticker", "index", "instrument")
@@ -84,6 +85,8 @@ class Recorder:
 
     def __init__(self, config: RecorderConfig, venues: Sequence[str]) -> None:
         self._topics = wanted_topics(config, venues)
+        self._later = [each for each in self._topics if not is_raw(each)]
+        self._later_ns: int | None = None  # when to follow those
         self._exact = {topic for topic in self._topics if not topic.endswith(".")}
         self._flush_ns = int(config.flush_seconds * NS_PER_S)
         self._flush_rows = config.flush_rows
@@ -118,8 +121,7 @@ class Recorder:
                 return [Count("files_written", files), Count("files_deleted", deleted)]
             case Started():
                 self._flushed_ns = now_ns
-                subscribed = [Subscribe(topic) for topic in self._topics]
-                return [*subscribed, SetState("ready"), WakeAt(now_ns + self._flush_ns)]
+                return [*self._follow(now_ns), SetState("ready"), WakeAt(now_ns + self._flush_ns)]
             case Stopping():
                 return [*self._flush(now_ns), Rotate()]
         return []
@@ -128,9 +130,20 @@ class Recorder:
         if self._failed:
             return []
         commands = self._flush(now_ns) if now_ns - self._flushed_ns >= self._flush_ns else []
+        if self._later_ns is not None and now_ns >= self._later_ns:
+            self._later_ns = None
+            commands += [Subscribe(topic) for topic in self._later]
         if self._opened_ns is not None and now_ns - self._opened_ns >= self._rotate_ns:
             commands += self._rotate()
         return [*commands, WakeAt(now_ns + self._flush_ns)]
+
+    def _follow(self, now_ns: int) -> list[Any]:
+        """Raw frames first: what starts a feed at the venue is to be recorded from its start."""
+        first = [topic for topic in self._topics if is_raw(topic)]
+        if not first:
+            return [Subscribe(topic) for topic in self._later]
+        self._later_ns = now_ns + RAW_FIRST_NS
+        return [*(Subscribe(topic) for topic in first), WakeAt(self._later_ns)]
 
     # --- messages ----------------------------------------------------------------------------
 
@@ -224,6 +237,10 @@ class Recorder:
         left = [Unsubscribe(topic) for topic in self._topics]
         text = f"recording has stopped: {error}"
         return [Alert("ERROR", text), SetState("degraded", text), *left]
+
+
+def is_raw(topic: str) -> bool:
+    return topic.startswith("raw.")
 
 
 def wanted_topics(config: RecorderConfig, venues: Sequence[str]) -> list[str]:
