@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from common.config import GatewayConfig, load_keys
+from common.errors import ConfigError
 from services.gateway.keys import KeyRing
 
 Stamp = tuple[int, int, int]
@@ -52,7 +53,12 @@ class KeyFile:
         return self._ring(self._path)
 
     def _ring(self, path: Path) -> KeyRing:
-        keys = [*self._config.keys, *load_keys(path)]
+        listed = load_keys(path)
+        for key in listed:
+            if key.secret:
+                text = "give secret_sha256 or public_key: a secret is not kept in a file"
+                raise ConfigError(str(path), f"keys.{key.key_id}", text)
+        keys = [*self._config.keys, *listed]
         return KeyRing(keys, str(path), self._must_sign)
 
     def _stamp(self) -> Stamp:

@@ -20,6 +20,7 @@ import requests
 import websocket
 import yaml
 
+from services.gateway.keys import sha256
 from tests.services.gateway.conftest import ROOT, Gateway, free_port, running, write_config
 from tests.services.gateway.test_server import BTC, DEMO, WAIT_S, Client, get
 
@@ -38,7 +39,10 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, 
 
 
 def write_keys(path: Path, *names: str) -> None:
-    keys = [{"key_id": n, "secret": f"{n}-secret", "scopes": ["read", "trade"]} for n in names]
+    keys = [
+        {"key_id": n, "secret_sha256": sha256(f"{n}-secret"), "scopes": ["read", "trade"]}
+        for n in names
+    ]
     path.with_suffix(".new").write_text(yaml.safe_dump({"keys": keys}))
     path.with_suffix(".new").replace(path)
 
@@ -192,6 +196,26 @@ def test_row_75_connections_that_come_and_go_leave_nothing(strict):
     before = settled(descriptors)
     churn()
     assert settled(descriptors) <= before + 5
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_row_75_a_hundred_clients_with_a_thousand_channels_each(strict):
+    """Every one is served, and nobody else waits for them."""
+    gateway, _ = strict
+    names = [row["instrument"] for row in get(gateway, "/api/v1/instruments").json()["instruments"]]
+    kinds = ("book", "quote", "trade", "ticker", "depth")
+    channels = [f"{kind}.{name}" for kind in kinds for name in names][:1000]
+    before = memory(gateway.pid)
+    with ExitStack() as stack:
+        for _ in range(100):
+            client = stack.enter_context(Client(gateway))
+            answer = client.call("subscribe", channels=channels)["result"]
+            assert (len(answer["subscribed"]), answer["refused"]) == (len(channels), [])
+        with Client(gateway) as good:
+            assert "result" in good.call("health")
+        assert memory(gateway.pid) - before < 1_000_000_000
+    assert get(gateway, "/healthz").ok
 
 
 def settled(descriptors: Path) -> int:

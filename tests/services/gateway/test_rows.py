@@ -12,7 +12,7 @@ from common.config import GatewayConfig, KeyConfig
 from common.errors import ConfigError
 from services.gateway.events import ClientClosed, ClientOpened, HttpCalled, KeysChanged
 from services.gateway.key_file import KeyFile
-from services.gateway.keys import KeyRing
+from services.gateway.keys import KeyRing, sha256
 from services.gateway.sessions import TOO_MANY, UNAUTHENTICATED
 from tests.services.gateway.kit import BTC, ETH, KEYS, T0, Desk, config, order
 from tests.services.gateway.test_keys import PLACE, reason_of
@@ -248,22 +248,29 @@ def test_row_76_sessions_end_with_their_key():
     assert len(desk.asked) == 1
 
 
+def one(key_id: str) -> str:
+    """A key file with one key."""
+    return f"keys: [{{key_id: {key_id}, secret_sha256: '{sha256('x' * 43 + key_id)}'}}]"
+
+
 def test_the_key_file_is_followed_and_its_mistakes_change_nothing(tmp_path):
     path = tmp_path / "keys.yaml"
     gateway = GatewayConfig(keys=KEYS, key_file="keys.yaml")
     source = str(tmp_path / "desk.yaml")
     with pytest.raises(ConfigError, match="no such file"):
         KeyFile(gateway, source, False).load()
-    path.write_text("keys: [{key_id: a, secret: x}]")
+    path.write_text(one("a"))
     file = KeyFile(gateway, source, False)
     assert file.load().get("a") and file.look() is None
-    path.write_text("keys: [{key_id: b, secret: xx}]")
+    path.write_text(one("b"))
     ring = file.look()
     assert ring and ring.get("b") and ring.get("demo") and not ring.get("a")
-    for wrong in ("keys: [", "keys: [{key_id: demo, secret: twice}]", "other: 1"):
+    secret = "keys: [{key_id: c, secret: not-here}]"
+    for wrong in ("keys: [", one("demo"), "other: 1", secret):
         path.write_text(wrong)
-        with pytest.raises(ConfigError, match=r"keys\.yaml"):
+        with pytest.raises(ConfigError, match=r"keys\.yaml") as told:
             file.look()
+        assert "not-here" not in str(told.value)
         assert file.look() is None
     path.unlink()
     assert file.look() is None

@@ -251,7 +251,9 @@ def test_a_client_that_sends_no_request_is_dropped(gateway: Gateway):
         assert silent.recv(1000) == b""
 
 
-def test_a_client_that_does_not_read_delays_nobody_and_is_told_what_it_missed(gateway: Gateway):
+def test_row_73_a_client_that_does_not_read_delays_nobody_and_is_told_what_it_missed(
+    gateway: Gateway,
+):
     names = [row["instrument"] for row in get(gateway, "/api/v1/instruments").json()["instruments"]]
     channels = [f"book.{name}" for name in names[:150]]
     slow = Client(gateway, sockopt=((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),))
