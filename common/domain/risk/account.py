@@ -141,16 +141,19 @@ def check_exposure(case: Case) -> Refusal | None:
         refusal = _check_position(case, change)
         if refusal is not None:
             return refusal
-    if all(change.after.worst <= change.holding.worst for change in changes):
+    if not limits.values_exposure:
+        return None
+    after = [change.after for change in changes]
+    if all(new.worst <= old.holding.worst for new, old in zip(after, changes, strict=True)):
         return None  # whatever the limits, it adds nothing to the value
-    return _check_value(case, [change.after for change in changes])
+    return _check_value(case, after)
 
 
 def _check_position(case: Case, change: Change) -> Refusal | None:
     """By its own side: that the other one could go further still is no excuse."""
     limits, instrument = case.limits.max_position, change.holding.instrument
     key, limit = limit_of(limits, instrument)
-    reach = change.after.reach(change.side)
+    reach = change.holding.reach(change.side) + change.quantity
     if reach <= 0:
         return None  # it can only close
     if limit is None and limits and case.instrument.is_combo:

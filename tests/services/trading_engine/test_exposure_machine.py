@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from common import messages as m
 from common.config import LimitsConfig
+from tests.examples import examples
 from tests.services.trading_engine.kit import PERP, D
 from tests.services.trading_engine.test_combos import COMBO, NEAR
 from tests.services.trading_engine.test_limits import FUTURE, SPREAD, announce, with_combo
@@ -153,9 +153,4 @@ class Exposure(RuleBasedStateMachine):
 
 
 TestExposure = Exposure.TestCase
-TestExposure.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-
-
-@pytest.mark.long
-class TestExposureAtLength(Exposure.TestCase):
-    settings = settings(max_examples=2_000, stateful_step_count=50, deadline=None)
+TestExposure.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
