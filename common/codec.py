@@ -24,6 +24,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Arithmeti
 TOO_SHORT = re.compile(r"Expected `array` of at least length \d+, got (\d+)\Z")
 INDEX = re.compile(r"\[(\d+)\]")
 COMMANDS: dict[str, type[m.Message]] = {kind.__name__: kind for kind in get_args(m.Command)}
+PARTS: dict[str, type[m.Message]] = {"LinkedOrder": m.LinkedOrder, "QuoteEntry": m.QuoteEntry}
 NAME = re.compile(r"[A-Za-z0-9._:/-]{1,64}\Z")
 
 
@@ -150,7 +151,8 @@ def _field_at(payload: bytes, path: list[int]) -> str:
         return ""
     name = ""
     for index in path:
-        kind = COMMANDS.get(str(here[0])) if isinstance(here, list) and here else None
+        named = str(here[0]) if isinstance(here, list) and here else ""
+        kind = COMMANDS.get(named) or PARTS.get(named)
         if kind is None:
             name += f"[{index}]" if name else "command"
         elif index > 0:

@@ -190,6 +190,8 @@ ORDER = ["PlaceOrder", "deribit.BTC-PERPETUAL", "BUY", "10", "LIMIT", "48000"]
         ([*ORDER[:2], "UP"], "quantity", "is missing"),
         ([*ORDER[:2], "UP", "10"], "side", "UP"),
         (["PlaceOrders", [ORDER, [*ORDER[:3], 7]]], "orders[1].quantity", "int"),
+        (["MassQuote", [["QuoteEntry", "d.X", 1.5]], "mm"], "quotes[0].bid_price", "float"),
+        (["MassQuote", [["QuoteEntry"]], "mm"], "quotes[0].instrument", "missing"),
         (["CancelOrders", ["1", 2]], "client_order_ids[1]", "int"),
         (["Nope", 1], "command", "Nope"),
         ({"a": 1}, "", "array"),
