@@ -108,6 +108,15 @@ def test_one_call_too_many_ends_the_session(venue: Venue, client: Client) -> Non
     assert codes == [None] * 5 + [10028]
 
 
+def test_mass_quotes_have_a_pool_of_their_own(client: Client) -> None:
+    client.login("LIMITED")
+    for _ in range(20):
+        client.call("private/mass_quote", quote_id="q", mmp_group="mm", quotes=[])
+    assert "result" in client.call("private/buy", **ORDER)
+    refused = client.call("private/mass_quote", quote_id="q", mmp_group="mm", quotes=[])
+    assert refused["error"]["code"] == 10028
+
+
 @pytest.mark.parametrize(("method", "burst"), [("public/test", 99), ("public/get_instruments", 50)])
 def test_ordinary_calls_have_pools_too(client: Client, method: str, burst: int) -> None:
     client.login("LIMITED")
