@@ -136,7 +136,7 @@ def test_exact_numbers_round_trip(value: Decimal) -> None:
     assert isinstance(back, m.ModifyOrder) and back.price == value
 
 
-def test_a_message_of_an_older_build_gets_defaults_and_of_a_newer_one_loses_the_rest() -> None:
+def test_row_67_a_message_of_an_older_build_gets_defaults_and_of_a_newer_loses_the_rest() -> None:
     quote = m.Quote("deribit.X", 1.0, 2.0, 3.0, 4.0)
     topic, body = frame(quote).split(b"\0", 1)
     envelope = msgpack.unpackb(body)

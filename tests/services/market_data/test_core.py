@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import msgspec
 
 from common import messages as m
@@ -29,6 +31,7 @@ from common.venues.streams import (
     TradeReceived,
     VenueState,
 )
+from tests import figures
 from tests.services.market_data.kit import (
     LINK,
     MS,
@@ -149,6 +152,28 @@ def test_an_instrument_that_comes_back_to_the_list_runs_again_for_its_readers():
     rig.answer_calls(rig.later(250 * MS))
     rig.load("x.A", "x.B")
     assert "sub book:x.A" in sent(rig.later(250 * MS))
+
+
+LISTS = (m.InstrumentDefinition, m.InstrumentList)
+
+
+def listed_in(message: m.InstrumentDefinition | m.InstrumentList) -> list[m.InstrumentDefinition]:
+    return [message] if isinstance(message, m.InstrumentDefinition) else message.instruments
+
+
+def test_row_51_five_hundred_new_instruments_at_once_stall_nobody():
+    rig = running()
+    names = [f"x.N{number:03}" for number in range(500)]
+    begun = perf_counter()
+    told = published(rig.load(*rig.names, *names))
+    took_ms = (perf_counter() - begun) * 1000
+    listed = [item.instrument for _, x in told if isinstance(x, LISTS) for item in listed_in(x)]
+    assert set(names) <= set(listed)
+    rig.read(f"book.{names[7]}")
+    assert f"sub book:{names[7]}" in sent(rig.later(250 * MS))
+    assert published(rig.change("x.A", 100, 101, bids=[9.0, 4.0]) + rig.idle())
+    what = "500 instruments at once, one pass of the loop"
+    figures.note("P14", what, "50 ms", f"{took_ms:.0f} ms", took_ms <= 50, row=51)
 
 
 def test_an_empty_list_is_not_believed():

@@ -191,6 +191,32 @@ def test_row_54_several_hundred_instruments_share_links_and_keep_the_venue_s_pac
     assert len([1 for topic, _ in published(lost) if topic.startswith("book.")]) == 300
 
 
+def test_row_54_ten_thousand_subscriptions_are_paced_over_a_few_links():
+    names = [f"x.I{number:05}" for number in range(10_000)]
+    rig = Rig(*names, channels_per_link=4000)
+    rig.start()
+    for name in names:
+        rig.read(f"book.{name}")
+    commands, calls = rig.later(5 * MS), []
+    for command in list(commands):
+        if isinstance(command, LinkOpen):
+            commands += rig.feed(LinkUp(command.link))
+            commands += rig.frame(FeedReady(True), link=command.link)
+    asked: set[str] = set()
+    while len(asked) < 10_000 and rig.now < T0 + 60 * S:
+        rig.answer_calls(commands)
+        for command in [x for x in commands if isinstance(x, LinkSend)]:
+            verb, *words = command.payload.decode().split()
+            calls += [rig.now] if verb == "sub" else []
+            asked.update(words)
+            whole = [BookReset(word[5:], [9.0, 1.0], [10.0, 1.0], 1, T0) for word in words]
+            rig.frame(*[x for x in whole if x.instrument], link=command.link)
+        commands = rig.later(250 * MS)
+    assert asked >= {f"book:{name}" for name in names}
+    for at in calls:  # the allowance is 5 at once and 3 a second
+        assert len([1 for other in calls if at <= other < at + S]) <= 5 + 3
+
+
 def test_links_are_overfilled_rather_than_more_than_the_venue_allows():
     names = [f"x.I{number}" for number in range(20)]
     rig = Rig(*names, channels_per_link=3)
