@@ -453,6 +453,24 @@ def test_row_23_a_failed_question_proves_nothing(bench: Bench):
     assert bench.order(name).status is S.REJECTED
 
 
+def test_row_23_questions_that_fail_for_a_minute_raise_an_alert(bench: Bench):
+    bench.losing = True
+    request = bench.ask(place())
+    bench.cut()
+    bench.losing = False
+    bench.connect()
+    name = bench.replies(request)[0].orders[0].client_order_id
+    for _ in range(70):
+        for method in ("instrument", "currency"):
+            bench.twin.refuse[f"private/get_user_trades_by_{method}"] = Refuse(10066, "busy")
+        bench.advance(1.0)
+    assert bench.order(name).status is S.PENDING_NEW
+    assert [x for x in bench.commands if isinstance(x, c.Alert) and x.level == "ERROR"]
+    bench.twin.refuse.clear()
+    bench.advance(5.0)
+    assert bench.order(name).status is S.REJECTED
+
+
 def test_row_22_an_order_that_filled_while_we_were_away_is_filled(bench: Bench):
     bench.held = []
     request = bench.ask(place())
