@@ -20,7 +20,7 @@ from services.trading_engine.state import Call, EngineState
 NS_PER_S = 1_000_000_000
 AFTER_HORIZON_NS = 2 * NS_PER_S
 AGAIN_NS = NS_PER_S
-ROUND_LIMIT_NS = 5 * NS_PER_S  # for all answers of a round, once its last question left
+ANSWERS_NS = 3 * NS_PER_S  # for all answers of a round, once its last question left
 ROUND_GAP_NS = NS_PER_S // 5  # so that doubts that come due together share a round
 PROVED_AT_ONCE = 20  # orders of one round that are asked for by their ids
 NOT_KNOWN = frozenset({R.UNKNOWN_ORDER})
@@ -95,7 +95,10 @@ class Evidence:
         return self._state.next_question_ns(self._asking_ns) is not None
 
     def _limit_ns(self, doubt: Doubt) -> int:
-        return max(doubt.asked_ns, self._asking_ns) + ROUND_LIMIT_NS
+        """A round begins when the last one's questions are sent, so only the newest still asks."""
+        is_newest = doubt.round == self._round
+        sent_ns = max(doubt.asked_ns, self._asking_ns) if is_newest else doubt.asked_ns
+        return sent_ns + ANSWERS_NS
 
     def on_time(self, now_ns: int) -> None:
         """Give up on rounds that were not answered; begin one if any doubt is due."""

@@ -16,19 +16,14 @@ from common.messages import OrderStatus as S
 from common.messages import OrderTrigger as E
 from common.messages import RejectReason as R
 from common.venues.order_entry import CallDone, OrderEntry, VenueFill, VenueOrder, VenueOrderState
-from services.trading_engine.evidence import (
-    AFTER_HORIZON_NS,
-    AGAIN_NS,
-    ROUND_LIMIT_NS,
-    Doubt,
-    Evidence,
-)
+from services.trading_engine.evidence import AFTER_HORIZON_NS, AGAIN_NS, Doubt, Evidence
 from services.trading_engine.records import VerdictRecord
 from services.trading_engine.reports import Reports
 from services.trading_engine.state import Call, EngineState
 
 NS_PER_S = 1_000_000_000
 ALARM_NS = 60 * NS_PER_S
+SYNC_LIMIT_NS = 5 * NS_PER_S  # for all answers about the account
 DAY_NS = 86_400 * NS_PER_S
 OVERLAP_NS = 60 * NS_PER_S
 ABSENT_ROUNDS = 2
@@ -103,7 +98,7 @@ class Reconciler:
 
     def on_time(self, now_ns: int) -> None:
         if self._sync is not None and self._evidence.has_questions:
-            self._sync_at_ns = now_ns + ROUND_LIMIT_NS  # the budget stretches the asking
+            self._sync_at_ns = now_ns + SYNC_LIMIT_NS  # the budget stretches the asking
         if self._sync_at_ns is not None and now_ns >= self._sync_at_ns:
             self.sync(now_ns)
         if self._state.is_ready:
@@ -197,7 +192,7 @@ class Reconciler:
 
     def sync(self, now_ns: int) -> None:
         """Ask for open orders, recent orders and fills, and positions."""
-        self._sync_at_ns = now_ns + ROUND_LIMIT_NS
+        self._sync_at_ns = now_ns + SYNC_LIMIT_NS
         self._round += 1
         since_ns = max(self._state.store.last_fill_ns - OVERLAP_NS, now_ns - DAY_NS)
         call = Call("sync", now_ns, round=self._round)

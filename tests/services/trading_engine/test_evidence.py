@@ -116,6 +116,20 @@ def test_a_round_without_answers_is_begun_anew():
     assert statuses(bench, names) == {S.REJECTED}
 
 
+def test_row_23_other_rounds_do_not_hold_up_the_one_that_lacks_an_answer():
+    """Each new doubt begins a round; what was lost of the first one's is asked for again in time."""
+    bench, (name,) = in_doubt(1, arrived=False)
+    bench.advance(3.9)
+    bench.losing = True
+    bench.advance(0.2)
+    for _ in range(12):
+        bench.losing = True
+        bench.ask(place())  # in doubt two seconds later
+        bench.losing = False
+        bench.advance(0.5)
+    assert bench.order(name).status is S.REJECTED
+
+
 def test_more_doubts_than_one_round_asks_for_are_all_settled():
     count = 3 * PROVED_AT_ONCE
     bench, names = in_doubt(count, arrived=False)
