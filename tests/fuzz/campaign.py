@@ -57,12 +57,13 @@ def fuzz(target: Target, seed: int, inputs: int = 0, seconds: float = 0.0) -> Ou
     deadline = time.monotonic() + seconds
     tried = refused = 0
     slowest, findings = 0.0, list[Finding]()
-    before = _memory_mb()
+    growth = 0.0
     while tried < len(corpus) or tried < inputs or time.monotonic() < deadline:
         data = corpus[tried] if tried < len(corpus) else mutator.make()
-        begun = time.process_time()
+        before, begun = _memory_mb(), time.process_time()
         was_refused, finding = attempt(target, data)
         took_ms = (time.process_time() - begun) * 1000
+        growth += _memory_mb() - before  # not what the mutator took
         tried, refused = tried + 1, refused + was_refused
         if finding is None and seconds and target.in_loop and took_ms > STALL_MS:
             took_ms = _again(target, data)
@@ -72,7 +73,7 @@ def fuzz(target: Target, seed: int, inputs: int = 0, seconds: float = 0.0) -> Ou
         findings += [finding] if finding else []
         if len(findings) >= MAX_FINDINGS:
             break
-    return Outcome(tried, refused, slowest, _memory_mb() - before, findings)
+    return Outcome(tried, refused, slowest, growth, findings)
 
 
 def _again(target: Target, data: bytes) -> float:

@@ -27,6 +27,7 @@ from tests.longrun.load import GatewayClient, Taker
 HEALTHY_S = 90.0
 SETTLED_S = 120.0
 LOOK_S = 0.25
+LONGEST_DOUBT_S = 60.0  # then an alert tells of it
 PROMISES = ("P1", "P2", "P3", "P7", "P12", "P20")
 
 
@@ -37,8 +38,16 @@ class Run:
         did: the faults by kind.
     """
 
-    def __init__(self, directory: Path, seed: int, *, rate: float, with_faults: bool) -> None:
-        self._desk = world.make(directory)
+    def __init__(
+        self,
+        directory: Path,
+        seed: int,
+        *,
+        rate: float,
+        with_faults: bool = True,
+        limited: bool = True,
+    ) -> None:
+        self._desk = world.make(directory, limited=limited)
         self._clients = [
             GatewayClient(self._desk, owner, seed, rate / len(world.OWNERS))
             for owner in world.OWNERS
@@ -145,6 +154,10 @@ def note(found: list[Violation], checker: Checker, seed: int, minutes: float) ->
         figure = f"{count} in {checker.looked[promise]}"
         what = f"long run of {minutes:g} min: violations"
         figures.note(promise, what, "0", figure, not count, seeds=str(seed))
+    longest = max(checker.doubts_s, default=0.0)
+    what = f"long run of {minutes:g} min: longest doubt, faults included"
+    figure = f"{longest:.1f} s of {len(checker.doubts_s)}"
+    figures.note("P2", what, f"{LONGEST_DOUBT_S:g} s", figure, longest <= LONGEST_DOUBT_S)
 
 
 def main() -> int:
@@ -153,10 +166,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--rate", type=float, default=15.0, help="requests a second, 5 to 50")
     parser.add_argument("--no-faults", action="store_true")
+    parser.add_argument("--unlimited", action="store_true", help="no rate tier: more orders")
     parser.add_argument("--keep", type=Path, help="leave everything in this new directory")
     given = parser.parse_args()
     directory = given.keep or Path(tempfile.mkdtemp(prefix="longrun-"))
-    run = Run(directory, given.seed, rate=given.rate, with_faults=not given.no_faults)
+    options = {"with_faults": not given.no_faults, "limited": not given.unlimited}
+    run = Run(directory, given.seed, rate=given.rate, **options)
     evidence = load(run.go(given.minutes * 60))
     checker = Checker(evidence)
     found = checker.run()
@@ -165,6 +180,9 @@ def main() -> int:
     print("faults:", ", ".join(f"{name} {count}" for name, count in sorted(run.did.items())))
     looked = ", ".join(f"{promise} {count}" for promise, count in sorted(checker.looked.items()))
     print(f"seed {given.seed}: checked {looked}: {len(found)} violations")
+    doubts = checker.doubts_s or [0.0]
+    print(f"doubts {len(checker.doubts_s)}, half within {doubts[len(doubts) // 2]:.1f} s,", end=" ")
+    print(f"longest {doubts[-1]:.1f} s")
     note(found, checker, given.seed, given.minutes)
     if given.keep is None and not found:
         shutil.rmtree(directory)

@@ -70,6 +70,8 @@ class Book:
         self._placed: Counter[str] = Counter()
         self.replies: defaultdict[str, list[m.CommandReply]] = defaultdict(list)
         self.rate_errors = 0
+        self.doubts_s: list[float] = []  # how long each lasted
+        self._doubtful: dict[str, int] = {}
         self.payloads: defaultdict[str, list[int]] = defaultdict(list)  # by order: where named
         self.starts: list[int] = []
         self._keys: defaultdict[str, list[int]] = defaultdict(list)
@@ -77,6 +79,8 @@ class Book:
         for number, entry in enumerate(evidence.entries()):
             for record in entry.records:
                 self._take(record, number)
+                if isinstance(record, r.ReportRecord):
+                    self._doubt(record.order, entry.at_ns)
 
     def index(self) -> dict[str, list[int]]:
         """Of each order, where in the journal something about it stands, starts included."""
@@ -92,6 +96,13 @@ class Book:
         first, last = min(places), max(places)
         before = [place for place in self.starts if place <= first][-1:]
         return sorted({*places, *before, *(p for p in self.starts if first < p <= last)})
+
+    def _doubt(self, order: m.OrderUpdated, at_ns: int) -> None:
+        name = order.client_order_id
+        if order.in_doubt_since_ns is not None:
+            self._doubtful[name] = order.in_doubt_since_ns
+        elif (since_ns := self._doubtful.pop(name, None)) is not None:
+            self.doubts_s.append((at_ns - since_ns) / 1e9)
 
     def _take(self, record: r.Record, number: int) -> None:
         match record:
@@ -154,6 +165,11 @@ class Checker:
         self._venue = Venue(evidence.truth)
         self._book = Book(evidence)
         self.looked: Counter[str] = Counter()
+
+    @property
+    def doubts_s(self) -> list[float]:
+        """How long orders were in doubt, shortest first; faults of venue and desk included."""
+        return sorted(self._book.doubts_s)
 
     def run(self) -> list[Violation]:
         found: list[Violation] = []

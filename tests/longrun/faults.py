@@ -18,7 +18,7 @@ PAUSE_S = (2.0, 6.0)
 SPARED_S = 12.0  # a process is not killed again so soon: the watchdog would take it for hopeless
 STOPPED_S = (0.1, 3.0)
 VENUE_STOPPED_S = (0.1, 0.7)  # the watchdog would replace it: a venue does not begin anew
-ANSWERS = ("private/buy", "private/sell", "private/edit", "private/cancel", "*")
+ANSWERS = (*("private/buy", "private/sell") * 2, "private/edit", "private/cancel", "*")
 PRIVATE = "user.*"
 
 

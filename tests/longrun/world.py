@@ -23,8 +23,8 @@ VENUE, ACCOUNT = "deribit", "main"
 TIMEOUT_S = 5
 
 
-def make(directory: Path) -> Desk:
-    """Configured, not started. The account has the venue's usual rate tier."""
+def make(directory: Path, *, limited: bool) -> Desk:
+    """Configured, not started. limited: the account has the venue's usual rate tier, else none."""
     desk = prepare(directory)
     config = yaml.safe_load(desk.config_path.read_text())
     config["gateway"]["keys"] += [
@@ -34,7 +34,10 @@ def make(directory: Path) -> Desk:
     simulator["accounts"].append(
         {"client_id": TAKER, "client_secret": TAKER, "balances": {"BTC": "1000"}, "limited": False}
     )
+    simulator["accounts"][0]["limited"] = limited
     config["simulators"][0] = simulator
+    if not limited:
+        config["venues"][VENUE]["accounts"][0] |= {"rate_per_second": 200, "rate_burst": 200}
     config["strategies"] = [_strategy("quoter"), _strategy("delta_hedger")]
     limits = config["venues"][VENUE]["accounts"][0]["limits"]
     limits |= {"max_orders_per_second": 200, "price_collar_percent": 50}
