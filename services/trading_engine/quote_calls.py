@@ -180,7 +180,7 @@ class QuoteCalls:
         facts = Facts(reason=refused.reason, text=refused.text)
         if order.apply(REFUSED[step.kind], now_ns, facts):
             self._state.publish(order, "answer")
-        if refused.reason in GONE and not order.is_final:
+        if (refused.reason in GONE or step.kind == "cancel") and not order.is_final:
             self._doubts.begin(order, call.valid_until_ns, now_ns, is_doubt=False)
         if step.item.result is None:
             self._answers.refuse(step.item, refused.reason, refused.field, refused.text, order)
@@ -199,12 +199,15 @@ class QuoteCalls:
 
     def _settle(self, call: QuoteCall) -> None:
         """It is known what came of each side: nothing but the orders themselves counts now."""
-        self._sent.pop(call.names.quote_id, None)
+        self._release(call)
         for step in call.steps:
-            name = step.order.state.client_order_id
-            self._state.store.release(_reserved(call, name))
             if step.order.venue_order_ids or step.order.is_final:
                 self._state.quotes.forget(call.names.quote_id, step.sent.symbol, step.sent.side)
+
+    def _release(self, call: QuoteCall) -> None:
+        self._sent.pop(call.names.quote_id, None)
+        for step in call.steps:
+            self._state.store.release(_reserved(call, step.order.state.client_order_id))
 
     # --- time ---------------------------------------------------------------------------------
 
@@ -214,7 +217,7 @@ class QuoteCalls:
     def on_time(self, now_ns: int) -> None:
         """A call without an answer can do nothing any more: see what the account looks like."""
         for call in [call for call in self._sent.values() if _given_up_ns(call) <= now_ns]:
-            self._settle(call)
+            self._release(call)
             self._doubts.sync_soon(now_ns)
 
     # --- cancels ------------------------------------------------------------------------------

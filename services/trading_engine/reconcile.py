@@ -240,7 +240,7 @@ class Reconciler:
         for seen in sorted(sync.orders, key=lambda order: order.updated_ns):
             known = self._reports.find_seen(seen)
             is_open = seen.state is VenueOrderState.OPEN and not seen.handed_on
-            if known is not None or is_open:
+            if known is not None or is_open or self._reports.succeeds(seen):
                 order = self._reports.on_order(seen, "query", now_ns)
                 seen_ids.add(order.state.client_order_id)
         has_history = self._synced_before or state.store.last_fill_ns > 0

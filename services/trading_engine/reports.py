@@ -73,6 +73,10 @@ class Reports:
         first = self._state.store.by_venue_id(primary) if order.state.is_secondary else None
         return first is not None and first.state.client_order_id == order.state.link_id
 
+    def succeeds(self, seen: VenueOrder) -> bool:
+        """It became of a quote that was to replace another one of ours, which had ended."""
+        return self.find_seen(seen) is None and self._quote_of(seen.label) is not None
+
     def _quote_of(self, label: str) -> Order | None:
         """The quote that was sent under this name."""
         return self._state.store.get(self._state.quotes.named(label))

@@ -73,16 +73,17 @@ class Restorer:
             self._state.parents.note(order)
 
     def _make_quote(self, state: m.OrderUpdated) -> None:
-        """What the quotes of an order were sent as, while the venue may still speak of it."""
-        if state.status.is_final or not state.quote_id:
+        """What the quotes of an order were sent as. One that has ended may have a successor."""
+        if not state.quote_id:
             return
         quotes = self._state.quotes
         symbol, name = self._state.market.symbol_of(state.instrument), state.client_order_id
         intent = self._fold.wanted.get(name)
-        quotes.file(state)
-        quotes.name(state.quote_id, symbol, state.side, name)
         if intent is not None and intent.quote_id:
             quotes.name(intent.quote_id, symbol, state.side, name)
+        if not state.status.is_final:
+            quotes.file(state)
+            quotes.name(state.quote_id, symbol, state.side, name)
 
     def _wanted(self, client_order_id: str) -> Facts | None:
         intent = self._fold.wanted.get(client_order_id)

@@ -65,7 +65,12 @@ class QuoteTwin(VenueTwin):
                     named = {"instrument_name": quote["instrument_name"], "side": word}
                     errors.append(named | {"error": wrong.error})
                     continue
-                order, told = self._quote(params, quote, word)
+                try:
+                    order, told = self._quote(params, quote, word)
+                except Refuse as refusal:
+                    named = {"instrument_name": quote["instrument_name"], "side": word}
+                    errors.append(named | {"error": refusal.error})
+                    continue
                 orders.append(dict(order))
                 notices += told
         return {"orders": orders, "trades": [], "errors": errors}, notices
@@ -77,6 +82,8 @@ class QuoteTwin(VenueTwin):
             wanted = quote["instrument_name"], SIDES[word], params["mmp_group"]
             if names == wanted and order["order_state"] not in CLOSED:
                 return self._amend(order, terms)
+        if "price" not in terms:
+            raise Refuse(-32602, "Invalid params", param="price")
         named = {"instrument_name": quote["instrument_name"], **terms}
         order, _ = self._place(SIDES[word], named)
         order |= {
