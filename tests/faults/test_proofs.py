@@ -39,7 +39,7 @@ from tests.faults.kit import (
 from tests.faults.proxy import Message, unmasked
 from tests.services.trading_engine.kit import Bench
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(5400)]
 NOW = time.monotonic
 BUY = m.PlaceOrder("deribit.BTC-PERPETUAL", m.Side.BUY, m.Exact("10"), price=m.Exact("50000"))
 RECORDS, OPEN = 200_000, 1000

@@ -35,7 +35,7 @@ from tests.faults.kit import (
 )
 from tests.faults.proxy import answers, calls
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 NOW = time.monotonic
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 

@@ -83,11 +83,15 @@ def _processes(settings: Settings) -> list[Step]:
     return [_pytest("long tests", "-m", "long", "--timeout", "1800", "tests", *others)]
 
 
+# 200 kills, 100 drops of the links, 10 minutes of too many orders.
+FAULTS = {"CROSSDESK_KILLS": "200", "CROSSDESK_DROPS": "100", "CROSSDESK_SECONDS": "600"}
+
+
 def _wires(settings: Settings) -> list[Step]:
     del settings
     if not (ROOT / "tests" / "faults").exists():
         return []
-    return [_pytest("faults", "--timeout", "1800", "tests/faults")]
+    return [_pytest("faults", "--timeout", "1800", "tests/faults", env=FAULTS)]
 
 
 def _long_run() -> list[Step]:
