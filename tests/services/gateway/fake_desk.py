@@ -216,13 +216,8 @@ class FakeDesk:
         simulator = f"venue_simulator.{VENUE}"
         host = f"strategy_host.{STRATEGY}"
         self.host = Publisher(context, at(f"health.{host}"), host)
-        publishers = [
-            self.market,
-            self.events,
-            self.accounts,
-            self.host,
-            Publisher(context, at(f"health.{simulator}"), simulator),
-        ]
+        self.venue = Publisher(context, at(f"health.{simulator}"), simulator)
+        publishers = [self.market, self.events, self.accounts, self.host, self.venue]
         routers = [context.socket(zmq.ROUTER) for _ in range(3)]
         routers[0].bind(at(f"orders.{PLACE}"))
         routers[1].bind(at(f"position_queries.{PLACE}"))
@@ -242,12 +237,12 @@ class FakeDesk:
             if time.monotonic() >= next_beat:
                 next_beat += BEAT_S
                 for publisher in publishers:
-                    publisher.joined()
                     publisher.send_beat()
         context.destroy(linger=0)
 
     def _greet(self) -> None:
         """Snapshots for those who joined."""
+        self.venue.joined()  # it has none
         for topic in self.market.joined():
             self._greet_market(topic)
         for topic in self.events.joined():
