@@ -11,10 +11,14 @@ import msgspec
 
 from common import core as c
 from common import messages as m
+from common.domain.modes import DESK, strategy_scope
 from common.messages import OrderStatus as S
-from services.strategy_host.virtual import Node, VirtualDesk
+from services.strategy_host.virtual import Node
 from services.trading_engine import records
+from services.trading_engine.groups import leaves_of
+from services.trading_engine.store import OrderStore
 from tests.sim.truth import Resting, Truth
+from tests.sim.world import World
 
 VENUE = "deribit"
 PEER = b"load"  # who asks in the name of strategies; b"check" asks for the checker
@@ -72,7 +76,7 @@ class Checker:
 
     def __init__(
         self,
-        desk: VirtualDesk,
+        desk: World,
         truth: Truth,
         engine: str,
         *,
@@ -93,6 +97,7 @@ class Checker:
         self._books: dict[str, Book] = {}
         self._quotes: dict[str, m.Quote | None] = {}  # as the engine got them in this life
         self._halted = False
+        self._halting: set[str] = set()  # requests that ask for it
         self.replies: dict[str, m.CommandReply] = {}
         self._owed: Counter[str] = Counter()  # answers that this life of the engine owes
         self._last: list[m.CommandReply] = []
@@ -114,6 +119,8 @@ class Checker:
                     self._quotes[topic.removeprefix("quote.")] = None
                 case c.CommandReceived(peer=peer, request_id=request_id) if peer == PEER:
                     self._owed[request_id] += 1
+                    if _halts(event.command):
+                        self._halting.add(request_id)
                     self._halted = self._halted and not _releases(event.command)
         elif isinstance(event, c.Started) and node.name.startswith("market_data"):
             self._books.clear()
@@ -123,12 +130,25 @@ class Checker:
         self._check_progress(node)
         if node.name != self._engine:
             return
+        self._check_working(node.core._state.store)
         for command in commands:
             match command:
                 case c.Publish(message=m.OrderUpdated() as order):
                     self._on_order(order)
                 case c.LinkSend(payload=payload) if b"private/" in payload:
                     self._check_decision(self._decode(payload))
+
+    def _check_working(self, store: OrderStore) -> None:
+        """The sums that the checks go by are those of the open orders."""
+        sums: dict[tuple[str, m.Side], Decimal] = {}
+        for order in store.open.values():
+            key = order.state.instrument, order.state.side
+            sums[key] = sums.get(key, ZERO) + leaves_of(order)
+        for instrument in {name for name, _ in sums} | store.held_instruments():
+            for side in m.Side:
+                kept = store.open_quantity(instrument, side)
+                if kept != sums.get((instrument, side), ZERO):
+                    raise Violation("P6", f"{kept} kept as working, {sums} are open")
 
     def _check_progress(self, node: Node) -> None:
         now_ns, (at_ns, steps) = self._desk.now_ns, self._instant
@@ -189,6 +209,11 @@ class Checker:
                 raise Violation("P12", f"{name}: {order.cum_quantity} filled here, {there} there")
 
     def _check_durable(self, payload: bytes) -> None:
+        owner = self._sender(payload)
+        if owner is not None:
+            self.seen["P4"] += 1
+            if {DESK, VENUE, strategy_scope(owner)} & set(self._desk.latches):
+                raise Violation("P4", f"left with {self._desk.latches}: {payload!r}")
         if not any(method.encode() in payload for method in PLACING):
             return
         label = self._decode(payload).params["label"]
@@ -197,6 +222,18 @@ class Checker:
             raise Violation("P1", f"{label} left before its intent was durable")
         if self._sent[label] > 1:
             raise Violation("P1", f"{label} was sent twice")
+
+    def _sender(self, payload: bytes) -> str | None:
+        """Whose new order or modify this frame is; None: it is neither."""
+        frame = self._decode(payload)
+        if frame.method in PLACING:
+            order = self._orders.get(frame.params["label"])
+        elif frame.method == "private/edit":
+            number = frame.params["order_id"]
+            order = next((o for o in self._orders.values() if o.venue_order_id == number), None)
+        else:
+            return None
+        return "" if order is None else order.owner
 
     def _check_decision(self, frame: Frame) -> None:
         """Nothing may be decided that the checks refuse."""
@@ -283,7 +320,10 @@ class Checker:
         self._owed[name] -= 1
         if self._owed[name] < 0:
             raise Violation("P1", f"request {name} was answered more often than asked")
-        self._halted = self._halted or (name not in self.replies and _halts(reply))
+        if self._desk.disks[self._engine].failure:
+            return  # it could not be written down: after the next start it may be another
+        is_new = name in self._halting and name not in self.replies
+        self._halted = self._halted or (is_new and reply.accepted)
         before = self.replies.setdefault(name, reply)
         if before != reply:
             raise Violation("P1", f"request {name} got another answer: {before} then {reply}")
@@ -353,8 +393,8 @@ class Checker:
                 raise Violation("P2", f"{name} is at the venue, yet called REJECTED")
 
 
-def _halts(reply: m.CommandReply) -> bool:
-    return reply.accepted and reply.mode is m.TradingMode.HALTED
+def _halts(command: m.Command) -> bool:
+    return isinstance(command, m.SetMode) and command.mode is m.TradingMode.HALTED
 
 
 def _releases(command: m.Command) -> bool:

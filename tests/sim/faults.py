@@ -1,4 +1,5 @@
-"""What a bad day does: a network that delays, doubles, cuts and goes dead; a disk that forgets."""
+"""What a bad day does: a network that delays, doubles, cuts and goes dead; a disk that forgets or
+fails."""
 
 from __future__ import annotations
 
@@ -51,6 +52,7 @@ class Disk:
     def __init__(self, random: Random) -> None:
         self._random = random
         self.sync_ns = MS
+        self.failure = ""  # "write": full; "sync": nobody knows what is on it
         self.durable: list[bytes] = []
         self._waiting: list[bytes] = []
         self._done_ns = 0
@@ -74,9 +76,9 @@ class Disk:
         Returns what made it.
         """
         made_it = self._waiting[: self._random.randint(0, len(self._waiting))]
-        if self._random.random() < 0.5:
+        if self.failure == "write" or self._random.random() < 0.5:
             made_it = []
         self.durable += made_it
         self._waiting.clear()
-        self._done_ns = 0
+        self._done_ns, self.failure = 0, ""
         return made_it

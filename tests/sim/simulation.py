@@ -16,6 +16,7 @@ from common import core as c
 from common import messages as m
 from common.config import LimitsConfig
 from common.domain.backoff import Backoff
+from common.domain.modes import strategy_scope
 from common.venues import load
 from common.venues.simulation import OrderRequest
 from services.market_data.core import MarketData
@@ -45,6 +46,8 @@ MAX_POSITION = 3_000
 BUSY_S = 12.0  # of load and faults
 P3_BAR_S = 5.0
 P2_BAR_S = 7.0  # order_valid_for_ms and 5 s
+# Forward, so that what the venue times stays in order; its history holds half an hour.
+CLOCK_SHIFTS_S = (0.3, 2.0, 5.0, 300.0)
 REST_S = 40.0  # by then everything must be settled
 
 
@@ -86,6 +89,7 @@ class Simulation:
         )
         self.checker.symbols = (PERP, "ETH-PERPETUAL")
         self.world.witness = self.checker
+        self.world.latched = {ENGINE}
         self._starts = 0
         self._asked: dict[str, m.Command] = {}
         self._outsiders = 0
@@ -228,6 +232,10 @@ class Simulation:
             (self.lose_answers, 3),
             (self.outage, 1),
             (self.halt, 1),
+            (self.kill, 1),
+            (self.sick_disk, 1),
+            (self.shuffle, 1),
+            (self.shift_clock, 1),
         ]
 
     def _rest(self) -> tuple[float, float]:
@@ -370,14 +378,14 @@ class Simulation:
         request = OrderRequest(
             PERP, order.side, order.quantity, price=order.price, label=f"hand{self._outsiders}"
         )
-        self.truth.place(ACCOUNT, request, self.world.now_ns)
+        self.truth.place(ACCOUNT, request, self.world.venue_ns)
         self.world.pump()
 
     def meddle(self) -> None:
         """Somebody cancels one of our account's orders by hand."""
         orders = self.truth.open_orders()
         if orders:
-            self.truth.cancel(self.random.choice(orders).number, self.world.now_ns)
+            self.truth.cancel(self.random.choice(orders).number, self.world.venue_ns)
             self.world.pump()
 
     def take(self) -> None:
@@ -393,7 +401,7 @@ class Simulation:
                 price=order.price,
                 time_in_force=m.TimeInForce.IOC,
             )
-            self.truth.place("bench", request, self.world.now_ns)
+            self.truth.place("bench", request, self.world.venue_ns)
             self.world.pump()
 
     # --- what goes wrong ----------------------------------------------------------------------
@@ -447,6 +455,38 @@ class Simulation:
         self.ask(m.SetMode(m.TradingMode.HALTED, "simulated"))
         again = m.SetMode(m.TradingMode.ACTIVE, "simulated")
         self.world.after(NS_PER_S, lambda: self.ask(again))
+
+    def kill(self) -> None:
+        """The kill switch, of the desk or of a strategy, for a while."""
+        scope = self.random.choice(["desk", "desk", VENUE, strategy_scope("alpha")])
+        self.world.latch(scope, "simulated")
+        self.world.after(int(self.random.uniform(0.1, 2.0) * NS_PER_S), self.world.release)
+
+    def sick_disk(self) -> None:
+        """The journal's disk is full, or lies; then the engine is started anew."""
+        failure = self.random.choice(["write", "sync"])
+        self.world.fail_disk(ENGINE, failure)
+        ends_ns = NS_PER_S if failure == "sync" else 2 * NS_PER_S
+        disk = self.world.disks[ENGINE]
+
+        def end() -> None:
+            if disk.failure:
+                self._crash_and_restart(ENGINE)
+
+        self.world.after(ends_ns, end)
+
+    def shuffle(self) -> None:
+        """Notifications overtake each other, which the same connection should not let happen."""
+        assert self.world.venue is not None
+        pattern = self.random.choice(["user.orders.*", "user.*", "book.*"])
+        count = self.random.choice([1, 5])
+        self.world.venue._faults.add(Kind.NOTIFICATIONS, Act.REORDER, pattern, left=count)
+
+    def shift_clock(self) -> None:
+        """Somebody sets the venue's clock."""
+        assert self.world.venue is not None
+        shift_s = self.random.choice(CLOCK_SHIFTS_S)
+        self.world.venue._clock.offset_ns += int(shift_s * NS_PER_S)
 
     def outage(self) -> None:
         """Nobody can connect for a while, and who is connected is cut."""

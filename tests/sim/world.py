@@ -45,6 +45,7 @@ class World(VirtualDesk):
     Attributes:
         make: how each process is built anew, by name.
         crash_chance: per command of a process, that it dies before it is carried out.
+        latches: of the kill switch, scope -> reason; latched: the processes that follow it.
         events: how many were fed to processes.
     """
 
@@ -56,6 +57,8 @@ class World(VirtualDesk):
         self.make: dict[str, Callable[[], Any]] = {}
         self.disks: dict[str, Disk] = {}
         self.crash_chance = 0.0
+        self.latches: dict[str, str] = {}
+        self.latched: set[str] = set()
         self.outage = False
         self.ups: dict[str, int] = {}  # when each process last got a link
         self._tail: deque[tuple[int, str, Any]] = deque(maxlen=TAIL)
@@ -117,6 +120,36 @@ class World(VirtualDesk):
         if self.witness is not None:
             self.witness.on_event(node, event)
         super().feed(node, event)
+        if isinstance(event, c.Started) and node.name in self.latched:
+            super().feed(node, c.LatchChanged(dict(self.latches)))
+
+    # --- the kill switch ----------------------------------------------------------------------
+
+    def latch(self, scope: str, reason: str) -> None:
+        self.latches[scope] = reason
+        self._tell_latches()
+
+    def release(self) -> None:
+        self.latches.clear()
+        self._tell_latches()
+
+    def _tell_latches(self) -> None:
+        """In an event of its own, as the shell does."""
+        self.note("latches", str(self.latches))
+        for name in sorted(self.latched):
+            self._deliver(self.nodes[name], 0, c.LatchChanged(dict(self.latches)))
+
+    def _is_withheld(self, node: Node, command: Any) -> bool:
+        """A frame that the latch stops at the last moment."""
+        if not isinstance(command, c.LinkSend):
+            return False
+        why = [scope for scope in command.unless if scope in self.latches]
+        if why:
+            withheld = c.SendWithheld(command.refers, f"the kill switch is on: {why[0]}")
+            self._deliver(node, 0, withheld)
+        return bool(why)
+
+    # --- carrying out -------------------------------------------------------------------------
 
     def _do(self, node: Node, commands: Sequence[Any]) -> None:
         commands = list(commands)
@@ -139,8 +172,12 @@ class World(VirtualDesk):
             if self.crash_chance and self.random.random() < self.crash_chance:
                 self.crash(node.name)
                 return False
+            if self._is_withheld(node, command):
+                continue
             if not isinstance(command, c.WakeAt | c.SetState):
                 self.note(f"{node.name} >", command)
+            if isinstance(command, c.SetLatch):
+                self.latch(command.scope, command.reason)
             if self.witness is not None:
                 self.witness.on_command(node, command)
             super()._do(node, [command])
@@ -164,13 +201,32 @@ class World(VirtualDesk):
         durable_ns = disk.write(records.encode(entry), self.now_ns + wait_ns)
 
         def synced() -> None:
-            if node.life == life and node.is_alive:
+            if node.life != life or not node.is_alive:
+                return
+            if disk.failure:
+                self._drop(node, covered)
+            else:
                 payload = disk.synced()
                 if self.witness is not None:
                     self.witness.on_durable(node, payload)
                 self._carry_out(node, covered)
 
         self._later(durable_ns - self.now_ns, synced)
+
+    def fail_disk(self, name: str, failure: str) -> None:
+        """From now on nothing is written; told at once, as a journal that is written to would."""
+        node = self.nodes[name]
+        if node.is_alive and self._started.get(name) == node.life:
+            self.disks[name].failure = failure
+            self.feed(node, c.JournalFailed(f"{failure} failed", failure == "sync"))
+
+    def _drop(self, node: Node, covered: Sequence[Any]) -> None:
+        """As the shell: sends are dropped and told; replies go out."""
+        for command in covered:
+            if isinstance(command, c.LinkSend) and command.refers:
+                self.feed(node, c.SendWithheld(command.refers, "the journal failed"))
+            elif isinstance(command, c.Reply):
+                self._carry_out(node, [command])
 
     def _note_sent(self, node: Node, command: c.LinkSend) -> None:
         """The record of a frame that left; nothing waits for it."""
@@ -238,8 +294,14 @@ class World(VirtualDesk):
     def pump(self) -> None:
         """What somebody did at the venue is told at once, as after any request."""
         if self.venue is not None:
-            told = self.venue.server.on_time(self.now_ns)
+            told = self.venue.server.on_time(self.venue_ns)
             self._do_venue(self.venue._faults.pass_on(told, self.now_ns))
+
+    @property
+    def venue_ns(self) -> int:
+        """The time at the venue."""
+        assert self.venue is not None
+        return self.venue._clock.at(self.now_ns)
 
     def _send_down(self, number: int, payloads: list[bytes]) -> None:
         link, random = self._links.get(number), self.random
@@ -301,8 +363,11 @@ class World(VirtualDesk):
     def heal(self) -> None:
         """The network is well again; what was dead breaks, processes that died are started."""
         self.outage, self.weather, self.crash_chance = False, Weather(), 0.0
-        for disk in self.disks.values():
+        self.release()
+        for name, disk in self.disks.items():
             disk.sync_ns = MS
+            if disk.failure:
+                self.crash(name)
         for link in list(self._links.values()):
             if self._wire(link.number).is_dead:
                 self._drop_link(link.number)
