@@ -270,11 +270,13 @@ class Client:
         contingency_type: m.ContingencyType | None = None,
         fill_condition: m.FillCondition | None = None,
         linked_orders: Sequence[m.LinkedOrder] = (),
+        parent: str = "",
+        parent_quantity: Number | None = None,
     ) -> m.CommandReply:
         """Place an order; a LIMIT with a price, else a MARKET. Other kinds: command().
 
         linked_orders: made by linked_order() of common/linked.py; they follow the first order in
-        the reply's orders.
+        the reply's orders. parent: of which it is a part; the parts never exceed parent_quantity.
 
         Raises:
             NotRunning, NoAnswer, ValueError: a number that is not exact.
@@ -296,6 +298,8 @@ class Client:
             fill_condition=fill_condition,
             linked_orders=list(linked_orders),
             price_type=price_type,
+            parent=parent,
+            parent_quantity=_optional(parent_quantity),
         )
         venue = instrument.partition(".")[0]
         return self.command(f"orders.{venue}.{account}", order, request_id)

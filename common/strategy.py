@@ -269,11 +269,14 @@ class Strategy(Quoting, Generic[P]):
         contingency_type: m.ContingencyType | None = None,
         fill_condition: m.FillCondition | None = None,
         linked_orders: Sequence[m.LinkedOrder] = (),
+        parent: str = "",
+        parent_quantity: Number | None = None,
     ) -> OwnOrder:
         """Place an order: a LIMIT with a price, else a MARKET. on_order tells what comes of it.
 
         linked_orders: made by linked_order() of common/linked.py; each is an order of its own in
-        `linked` of the one that is returned.
+        `linked` of the one that is returned. parent: your name of a larger order of which it is a
+        part; filled and open parts together never exceed parent_quantity.
 
         Raises:
             ValueError: a number that is not exact; floats go through Instrument.round_price.
@@ -300,6 +303,8 @@ class Strategy(Quoting, Generic[P]):
                 fill_condition=fill_condition,
                 linked_orders=list(linked_orders),
                 price_type=price_type,
+                parent=parent,
+                parent_quantity=_optional("parent_quantity", parent_quantity),
             )
         )
 

@@ -106,6 +106,8 @@ PLACE = [
     Field("tag", "A label of yours that comes back in every event."),
     REQUEST_ID,
     Field("expires_ns", "The engine refuses the command later than this.", "integer"),
+    Field("parent", "Your name of a larger order that this one is a part of."),
+    Field("parent_quantity", "Of the parent: its parts never exceed it.", "number"),
 ]
 MMP_GROUP = Field("mmp_group", "The group of quotes; without it, protected plain orders.")
 INDEX = Field("index", "The venue's price index.", required=True, example="btc_usd")

@@ -40,6 +40,8 @@ def place_command(params: Params, instrument: str, owner: str) -> m.PlaceOrder:
         fill_condition=params.word("fill_condition", m.FillCondition),
         linked_orders=_linked_orders(params, contingency_type),
         price_type=params.word("price_type", m.PriceType),
+        parent=params.name("parent"),
+        parent_quantity=params.number("parent_quantity"),
     )
 
 

@@ -91,11 +91,12 @@ class Trading:
     def set_mode(self, caller: Caller) -> Result:
         """ACTIVE, REDUCING or HALTED, for the engines of the chosen accounts."""
         accounts = self._reading.chosen_accounts(caller.params)
+        venue = caller.params.optional_text("venue") or ""
         mode = caller.params.required_word("mode", m.TradingMode)
         strategy = caller.params.name("strategy")
         reason = caller.params.text("reason")
         caller.params.finish()
-        command = m.SetMode(mode, f"{_owner(caller)}: {reason}", owner=strategy)
+        command = m.SetMode(mode, f"{_owner(caller)}: {reason}", venue, strategy)
         questions = [
             Question(target("orders", account), self._reading.new_id(), command)
             for account in accounts

@@ -50,3 +50,16 @@ def test_a_bad_kill_latches_nothing(params: dict[str, str], field: str) -> None:
     status, answer = desk.ask("kill", **params)
     assert (status, answer["error"]["data"]["field"]) == (400, field)
     assert latches(desk) == []
+
+
+@pytest.mark.parametrize(
+    ("params", "venue", "owner"),
+    [({}, "", ""), ({"venue": "deribit"}, "deribit", ""), ({"strategy": "mm"}, "", "mm")],
+)
+def test_a_mode_is_set_where_the_caller_says(
+    params: dict[str, str], venue: str, owner: str
+) -> None:
+    desk = Desk()
+    desk.http("mode.set", "demo", mode="ACTIVE", reason="looked at", **params)
+    command = m.SetMode(m.TradingMode.ACTIVE, "demo: looked at", venue, owner)
+    assert desk.asked[-1].command == command
