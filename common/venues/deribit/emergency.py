@@ -13,9 +13,11 @@ from common.config import Credentials
 from common.core import HttpCall
 from common.errors import VenueProtocolError
 from common.venues.deribit.auth import sign_http
+from common.venues.deribit.order_payloads import SIDES
 from common.venues.deribit.reference import result_of
 from common.venues.deribit.session import VENUE_NAME
 from common.venues.emergency import OpenOrder
+from common.venues.order_entry import quote_key
 
 TIMEOUT_S = 3.0
 
@@ -23,7 +25,16 @@ TIMEOUT_S = 3.0
 class _Order(msgspec.Struct):
     order_id: str
     instrument_name: str
+    direction: str = ""
     label: str = ""
+    quote_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The label; of a quote, which has none, what the engine knows it by."""
+        if self.label or self.quote_id is None or self.direction not in SIDES:
+            return self.label
+        return quote_key(self.quote_id, self.instrument_name, SIDES[self.direction])
 
 
 _orders = msgspec.json.Decoder(list[_Order])
@@ -50,7 +61,7 @@ class EmergencyCancels:
             orders = _orders.decode(result_of(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise VenueProtocolError(VENUE_NAME, f"open orders: {error}", body) from None
-        return [OpenOrder(order.order_id, order.label, order.instrument_name) for order in orders]
+        return [OpenOrder(order.order_id, order.name, order.instrument_name) for order in orders]
 
     def check(self, body: bytes) -> None:
         result_of(body)

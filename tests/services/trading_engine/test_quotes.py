@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,7 +16,12 @@ from common.config import LimitsConfig
 from common.messages import OrderStatus as S
 from common.messages import OrderTrigger as E
 from common.messages import RejectReason as R
+from common.rundir import RunDir
+from common.transport import segments
+from common.transport.journal import SegmentedLog
 from services.trading_engine import records
+from services.trading_engine.owners import orders_of
+from services.trading_engine.storage import journal_directory
 from tests.services.trading_engine.kit import MS, PERP, PERPETUAL, QUOTE, T0, TICKER, Bench, place
 from tests.services.trading_engine.quote_twin import QuoteTwin
 from tests.services.trading_engine.twin import Refuse
@@ -384,6 +390,20 @@ def test_a_replacement_sent_just_before_the_engine_died_keeps_its_owner() -> Non
     again.advance(10)
     bids = [o for o in again.open_orders() if o.side is m.Side.BUY]
     assert [(o.owner, o.price, o.external) for o in bids] == [("maker", D("49100"), False)]
+
+
+def test_the_journal_tells_whose_quotes_are_open_when_the_engine_is_dead(tmp_path: Path) -> None:
+    made = bench()
+    bid, _ = quoted(made)
+    run_dir = RunDir(tmp_path / "run")
+    run_dir.create()
+    directory = journal_directory(run_dir, "deribit", "main")
+    log = SegmentedLog(directory, segments.load(directory))
+    log.write(made.journal)
+    log.close()
+    found = orders_of(run_dir, "deribit", "main", "maker")
+    assert {bid.client_order_id, f"{bid.quote_id}/BTC-PERPETUAL/BUY"} <= found
+    assert orders_of(run_dir, "deribit", "main", "other") == set()
 
 
 # --- cancels ----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from common.errors import VenueProtocolError
 from common.messages import CancelQuotes, InstrumentKind, ResetProtection, SetProtection, Side
 from common.messages import RejectReason as R
 from common.venues import order_entry as entry
+from common.venues.deribit.emergency import EmergencyCancels
 from common.venues.deribit.order_payloads import decode_order, decode_trades
 from common.venues.deribit.orders import OrderEntry
 
@@ -221,3 +222,12 @@ def test_a_trigger_is_told_on_its_channel() -> None:
     frame["params"] = params | {"data": {"index_name": 1}}
     with pytest.raises(VenueProtocolError):
         made.parse(json.dumps(frame).encode(), NOW)
+
+
+def test_the_stand_alone_kill_switch_knows_a_quote_by_the_same_name() -> None:
+    cancels = EmergencyCancels("http://venue/api/v2", Credentials("key", Secret("secret")))
+    plain = {"order_id": "13", "instrument_name": "BTC-PERPETUAL", "label": "42"}
+    body = json.dumps({"jsonrpc": "2.0", "result": [QUOTE, plain]}).encode()
+    quote, other = cancels.parse_open_orders(body)
+    assert quote.label == entry.quote_key(NAMES.quote_id, "BTC-27MAR26-60000-C", Side.SELL)
+    assert other.label == "42"
