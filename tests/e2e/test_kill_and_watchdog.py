@@ -40,7 +40,12 @@ def write_limits(desk: Desk, **changes: Any) -> None:
     """The example's limits, wide enough for bursts of the same order."""
     risk = yaml.safe_load((CHECKOUT / "config" / "risk.yaml").read_text())
     bursts = {"max_same_orders": 100_000, "max_external_orders": 1000}
-    wide = {"price_collar_percent": 50, "max_age_ms": 5000}
+    wide = {
+        "price_collar_percent": 50,
+        "max_age_ms": 5000,
+        "max_strategy_orders_per_second": 50,
+        "max_profit_age_s": 60,
+    }
     risk["accounts"]["deribit.main"] |= bursts | wide | changes
     path = desk.config_path.parent / "risk.yaml"
     path.with_suffix(".new").write_text(yaml.safe_dump(risk))
