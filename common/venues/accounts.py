@@ -57,9 +57,11 @@ class AccountOpened(Data):
 
 
 class AccountRefused(Data):
-    """The venue does not let us in, or does not give us what we need."""
+    """The venue does not let us in, or does not give us what we need. is_final: asking again soon
+    will not change that."""
 
     text: str
+    is_final: bool = True
 
 
 class PositionList(Data):

@@ -140,7 +140,7 @@ class AccountLink:
         return []
 
     def _on_refused(self, event: AccountRefused) -> list[c.CoreCommand]:
-        self._is_refused, self.problem = True, event.text
+        self._is_refused, self.problem = event.is_final, event.text
         return [c.Alert("ERROR", event.text), c.LinkClose(LINK, event.text)]
 
     def _send(self, frames: Sequence[bytes]) -> list[c.CoreCommand]:

@@ -50,6 +50,7 @@ class Reconciler:
         self._sync_at_ns: int | None = None
         self._round = 0
         self._synced_before = False
+        self._whole_ns: int | None = None  # the last fill when fills were last known to lack none
         self.syncs = 0  # how many times the account was read in whole
         self.resend: list[Order] = []  # cancels that never arrived
 
@@ -194,7 +195,9 @@ class Reconciler:
         """Ask for open orders, recent orders and fills, and positions."""
         self._sync_at_ns = now_ns + SYNC_LIMIT_NS
         self._round += 1
-        since_ns = max(self._state.store.last_fill_ns - OVERLAP_NS, now_ns - DAY_NS)
+        if self._whole_ns is None:  # else fills of now would hide those that were missed before
+            self._whole_ns = self._state.store.last_fill_ns
+        since_ns = max(self._whole_ns - OVERLAP_NS, now_ns - DAY_NS)
         call = Call("sync", now_ns, round=self._round)
         questions = self._entry.account_calls(since_ns, call)
         self._sync = _Sync(self._round, len(questions))
@@ -224,7 +227,7 @@ class Reconciler:
         if not sync.clean:
             self._sync_at_ns = now_ns + AGAIN_NS
             return False
-        self._sync_at_ns = None
+        self._sync_at_ns = self._whole_ns = None
         self.syncs += 1
         self._apply(sync, now_ns)
         return True

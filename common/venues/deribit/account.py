@@ -32,6 +32,7 @@ from common.venues.accounts import (
 )
 from common.venues.deribit.order_payloads import decode_trades, plain
 from common.venues.deribit.session import (
+    CREDENTIALS_WRONG,
     Answer,
     LoggedIn,
     LoginFailed,
@@ -197,7 +198,8 @@ class AccountFeed:
             elif isinstance(event, LoggedIn):
                 events.append(FrameToSend(self._ask("private/subscribe", {"channels": CHANNELS})))
             elif isinstance(event, LoginFailed):
-                events.append(AccountRefused(f"login refused: {event.message} ({event.code})"))
+                text = f"login refused: {event.message} ({event.code})"
+                events.append(AccountRefused(text, event.code in CREDENTIALS_WRONG))
         return events
 
     def _ask(self, method: str, params: dict[str, Any]) -> bytes:

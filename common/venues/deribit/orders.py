@@ -264,7 +264,7 @@ class OrderEntry:
             case link.Answer():
                 return self._answered(event)
             case link.LoginFailed(code, message):
-                final = code in (13004, 13009)
+                final = code in link.CREDENTIALS_WRONG
                 return [entry.LinkRefused(f"login refused: {message} ({code})", final)]
             case link.ClockMoved(by_ns):
                 text = f"the venue's clock moved against ours by {by_ns / 1e9:.1f} s"

@@ -23,6 +23,7 @@ NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 REFRESH_PERCENT = 80  # of a token's life
 UNAUTHORIZED = 13009
+CREDENTIALS_WRONG = frozenset({13004, UNAUTHORIZED})  # no login will do with them
 LOGIN_AGAIN_NS = 5 * NS_PER_S
 QUIET_NS = 5 * NS_PER_S  # without a frame: probe; without an answer to that: the link is dead
 

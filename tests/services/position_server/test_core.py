@@ -522,6 +522,14 @@ def test_a_refused_login_is_an_error_and_is_tried_rarely():
     assert scene.state() == c.SetState("degraded", "login refused: invalid_credentials (13004)")
 
 
+def test_row_43_a_login_refused_for_the_clock_is_tried_again_soon():
+    scene = Scene().give(c.Started()).give(c.LinkUp("account"))
+    scene.tell(a.AccountRefused("login refused: outside of 60 s (-32602)", is_final=False))
+    scene.give(c.LinkDown("account", "closed"))
+    assert c.WakeAt(T0 + 60 * S) not in scene.out
+    assert c.LinkOpen in {type(each) for each in scene.wait(5).out}
+
+
 def test_a_login_without_an_answer_and_a_silent_link_are_closed():
     scene = Scene().give(c.Started()).give(c.LinkUp("account")).wait(10)
     assert c.LinkClose("account", "no answer to the login") in scene.out

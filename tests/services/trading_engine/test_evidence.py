@@ -117,7 +117,7 @@ def test_a_round_without_answers_is_begun_anew():
 
 
 def test_row_23_other_rounds_do_not_hold_up_the_one_that_lacks_an_answer():
-    """Each new doubt begins a round; what was lost of the first one's is asked for again in time."""
+    """Each new doubt begins a round; what the first one lacks is asked for again in time."""
     bench, (name,) = in_doubt(1, arrived=False)
     bench.advance(3.9)
     bench.losing = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.services.trading_engine.kit import PERP, Bench, D
+from tests.services.trading_engine.twin import Refuse
 
 SYMBOL = "BTC-PERPETUAL"
 
@@ -52,3 +53,22 @@ def test_a_flat_account_is_flat() -> None:
     bench.twin.now_ms += 5
     bench.deliver(reconnected(bench, 0.0))
     assert count(bench) == D(0)
+
+
+def test_fills_missed_long_ago_are_asked_for_although_newer_ones_are_known() -> None:
+    """The account's list failed once, and meanwhile a new fill was told."""
+    bench = Bench().start()
+    orders = [bench.placed(quantity="100") for _ in range(2)]
+    bench.deliver(bench.twin.fill(orders[0].venue_order_id, 10.0))
+    bench.cut()
+    bench.advance(10)
+    bench.twin.now_ms += 10_000
+    bench.twin.fill(orders[0].venue_order_id, 20.0)  # nobody hears of it
+    bench.advance(300)
+    bench.twin.now_ms += 300_000
+    bench.twin.refuse["private/get_positions"] = Refuse(10066, "busy")
+    bench.connect()
+    bench.deliver(bench.twin.fill(orders[1].venue_order_id, 30.0))
+    assert [fill.last_quantity for fill in bench.fills()] == [D(10), D(30)]
+    bench.advance(2)
+    assert sorted(fill.last_quantity for fill in bench.fills()) == [D(10), D(20), D(30)]

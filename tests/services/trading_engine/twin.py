@@ -161,7 +161,9 @@ class VenueTwin:
     def _list(self, name: str, params: Json) -> Any:
         if "user_trades" in name:
             symbol = params.get("instrument_name")
+            since_ms = params.get("start_timestamp", 0)
             trades = [t for t in self.trades if symbol in (None, t["instrument_name"])]
+            trades = [t for t in trades if t["timestamp"] >= since_ms]
             only = params.get("currency") in (None, "BTC")
             return {"trades": trades if only else [], "has_more": False}
         if name == "get_order_state":
