@@ -110,6 +110,16 @@ def test_row_77_a_full_disk_stops_new_orders_and_no_cancels(desk: Desk) -> None:
     assert desk.cli("journal", "verify").code == 0
 
 
+def test_row_26_the_kill_switch_works_with_a_full_disk(desk: Desk) -> None:
+    assert place(desk, 50000, "before").code == 0
+    with faulty(desk, "write", "error=ENOSPC", engine(desk)["pid"]):
+        assert place(desk, 50001, "lost").code != 0
+        killed = desk.cli("kill", "on", "--reason", "test", "--json")
+        assert killed.code == 0 and killed.json["latched"], killed.err
+        eventually(lambda: orders(desk) == [], "all are cancelled")
+    assert desk.cli("kill", "off", "--reason", "over").code == 0
+
+
 def test_row_78_a_failed_sync_cancels_and_ends_the_engine(desk: Desk) -> None:
     assert place(desk, 50000, "before").code == 0
     pid = engine(desk)["pid"]
