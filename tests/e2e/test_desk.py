@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -312,6 +313,7 @@ def test_the_test_venue_configuration_trades(tmp_path: Path) -> None:
     simulated = yaml.safe_load(desk.config_path.read_text())
     config["simulators"] = simulated["simulators"]
     config["gateway"]["port"] = desk.gateway_port
+    shutil.copy(CHECKOUT / "config" / config["risk_file"], desk.config_path.parent)
     for name in ("websocket_url", "http_url"):
         config["venues"]["deribit"][name] = simulated["venues"]["deribit"][name]
     desk.config_path.write_text(yaml.safe_dump(config))
@@ -320,7 +322,9 @@ def test_the_test_venue_configuration_trades(tmp_path: Path) -> None:
     assert "DERIBIT_CLIENT_ID" in refused.err and "Traceback" not in refused.err
     desk.environment |= {"DERIBIT_CLIENT_ID": "demo", "DERIBIT_CLIENT_SECRET": "demo-secret"}
     with running(desk):
-        placed = ok(desk.cli(*PLACE, "--json"))
+        book = ok(desk.cli("book", PERPETUAL, "--once", "--json"))
+        price = str(int(book["bids"][0][0] * 0.95))  # the shipped limits have a collar of 10 %
+        placed = ok(desk.cli("place", PERPETUAL, "buy", "100", "--price", price, "--json"))
         assert placed["status"] == "NEW"
         assert ok(desk.cli("cancel", placed["client_order_id"], "--json"))["status"] == "CANCELED"
 
