@@ -220,7 +220,8 @@ def test_promise_3_the_venues_truth_after_every_kill(large: Faulty) -> None:
     assert len(names) == len(set(names))  # none was sent twice
     p99 = percentile(took, 99)
     what = f"equal after kill -9, {OPEN} orders, {RECORDS} records"
-    figures.note("P3", what, "5 s p99", f"{p99:.1f} s p99 of {KILLS}", p99 <= 5)
+    shown = f"{percentile(took, 50):.1f} s p50, {p99:.1f} s p99 of {KILLS}"
+    figures.note("P3", what, "5 s p99", shown, p99 <= 5)
     figures.note("P1", f"orders sent twice in {KILLS} kills", "0", "0", True)
 
 
