@@ -210,13 +210,13 @@ class Calls:
         if refused.unknown or (gone and call.kind == "cancel"):
             # "Not open" says that it ended, not how: that is asked for.
             unknown = refused.unknown
-            self._doubts.begin(order, call.valid_until_ns, now_ns, is_doubt=unknown)
+            self._doubts.begin(order, _horizon_ns(call), now_ns, is_doubt=unknown)
             return
         facts = Facts(reason=refused.reason, text=refused.text)
         if order.apply(REFUSED[call.kind], now_ns, facts):
             self._state.publish(order, "answer")
         if gone and not order.is_final:
-            self._doubts.begin(order, call.valid_until_ns, now_ns, is_doubt=False)
+            self._doubts.begin(order, _horizon_ns(call), now_ns, is_doubt=False)
 
     def on_lost(self, call: Call, now_ns: int) -> None:
         """The link dropped before the answer: the outcome is unknown."""
@@ -276,8 +276,14 @@ class Calls:
     def _doubt(self, call: Call, now_ns: int) -> None:
         for order in self._orders_of(call):
             if order.is_pending:
-                self._doubts.begin(order, call.valid_until_ns, now_ns)
+                self._doubts.begin(order, _horizon_ns(call), now_ns)
 
     def _orders_of(self, call: Call) -> list[Order]:
         found = (self._state.store.get(name) for name in call.orders)
         return [order for order in found if order is not None]
+
+
+def _horizon_ns(call: Call) -> int:
+    """Until when the venue may still do what makes an order or changes its terms. A cancel does
+    neither: however late it comes, an order that is absent stays so."""
+    return call.sent_ns if call.kind in ("cancel", "cancel_all") else call.valid_until_ns

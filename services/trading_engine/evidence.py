@@ -21,7 +21,7 @@ NS_PER_S = 1_000_000_000
 AFTER_HORIZON_NS = 2 * NS_PER_S
 AGAIN_NS = NS_PER_S
 ANSWERS_NS = 3 * NS_PER_S  # for all answers of a round, once its last question left
-ROUND_GAP_NS = NS_PER_S // 5  # so that doubts that come due together share a round
+ROUND_GAP_NS = NS_PER_S // 2  # so that doubts that come due together share a round
 PROVED_AT_ONCE = 20  # orders of one round that are asked for by their ids
 NOT_KNOWN = frozenset({R.UNKNOWN_ORDER})
 

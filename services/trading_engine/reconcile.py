@@ -21,6 +21,7 @@ from services.trading_engine.records import VerdictRecord
 from services.trading_engine.reports import Reports
 from services.trading_engine.state import Call, EngineState
 
+NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 ALARM_NS = 60 * NS_PER_S
 SYNC_LIMIT_NS = 5 * NS_PER_S  # for all answers about the account
@@ -258,8 +259,9 @@ class Reconciler:
 
     def _doubt_unseen(self, seen_ids: set[str], now_ns: int) -> None:
         """Open here, yet not listed there, or still waiting for an outcome: ask for each."""
+        valid_ns = self._state.config.order_valid_for_ms * NS_PER_MS
         for client_order_id, order in list(self._state.store.open.items()):
             if order.is_pending or client_order_id not in seen_ids:
-                self.begin(order, order.state.updated_ns + AFTER_HORIZON_NS, now_ns)
+                self.begin(order, order.state.updated_ns + valid_ns, now_ns)
         for doubt in self._doubts.values():
             doubt.next_ns = now_ns

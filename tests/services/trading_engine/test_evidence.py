@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from common import core as c
+from common import messages as m
 from common.messages import OrderStatus as S
 from services.trading_engine.evidence import PROVED_AT_ONCE
 from tests.services.trading_engine.kit import SECOND, Bench, place
@@ -103,6 +104,23 @@ def test_the_one_that_arrived_is_found_among_those_that_did_not():
     ends = {name: bench.replies(name)[0].orders[0].client_order_id for name in (*lost, found)}
     assert statuses(bench, [ends[name] for name in lost]) == {S.REJECTED}
     assert bench.order(ends[found]).status is S.NEW
+
+
+def test_row_20_cancels_of_an_order_in_doubt_do_not_put_its_verdict_off():
+    bench, (name,) = in_doubt(1, arrived=False)
+    for _ in range(7):
+        bench.ask(m.CancelOrder(name))
+        bench.advance(1.0)
+    assert bench.order(name).status is S.REJECTED
+
+
+def test_a_verdict_waits_as_long_as_orders_are_valid_also_after_a_restart():
+    bench, (name,) = in_doubt(1, arrived=False, order_valid_for_ms=10_000)
+    bench = bench.restart(order_valid_for_ms=10_000).start()
+    bench.advance(11.9)
+    assert bench.order(name).status is S.PENDING_NEW
+    bench.advance(3)
+    assert bench.order(name).status is S.REJECTED
 
 
 def test_a_round_without_answers_is_begun_anew():
