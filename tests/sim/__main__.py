@@ -24,9 +24,11 @@ ROWS = (
     ("P1", "sent once, never forgotten, one answer", "P1"),
     ("P2", "no wrong verdict", "P2"),
     ("P3", "equal to the venue after healing", ""),
+    ("P4", "nothing sent with the kill switch on", "P4"),
     ("P6", "nothing sent that the checks refuse", "P6"),
     ("P8", "a book is right or stale", "P8"),
     ("P12", "fills counted once", "P12"),
+    ("P18", "no process spins", "events"),
 )
 
 
