@@ -201,9 +201,9 @@ def is_confirmed_equal(desk: Faulty) -> bool:
 
 def place_five(desk: Faulty) -> None:
     """From a thread of its own, so with a client of its own; the engine may die meanwhile."""
-    with Client(desk.desk.run_dir, "burst", timeout_s=1.0) as client:
-        with suppress(NoAnswer, NotRunning):
-            client.command(ORDERS, m.PlaceOrders([BUY] * 5))
+    client = Client(desk.desk.run_dir, "burst", timeout_s=1.0)
+    with client, suppress(NoAnswer, NotRunning):
+        client.command(ORDERS, m.PlaceOrders([BUY] * 5))
 
 
 def test_promise_3_the_venues_truth_after_every_kill(large: Faulty) -> None:
