@@ -8,7 +8,7 @@ import pytest
 
 from common import config as configuration
 from common.errors import ConfigError
-from services.cli.lifecycle import check_limits, check_secrets
+from services.cli.lifecycle import check_keys, check_limits, check_secrets
 
 DIRECTORY = Path(__file__).parents[1] / "config"
 RISKS = sorted(DIRECTORY.glob("*risk.yaml"))
@@ -28,6 +28,7 @@ def test_every_configuration_loads(path: Path, monkeypatch: pytest.MonkeyPatch) 
     config = configuration.load(path)
     check_secrets(config, path)
     check_limits(config, path)
+    check_keys(config, path)
 
 
 def test_the_test_venue_needs_no_simulator_and_no_written_secret() -> None:
@@ -43,6 +44,16 @@ def test_production_cancels_on_disconnect_and_hides_its_market() -> None:
     assert config.venue("deribit").accounts[0].on_disconnect == "cancel"
     assert not config.gateway.market_data_open
     assert all(not key.secret for key in config.gateway.keys)
+
+
+def test_row_86_a_key_that_cannot_be_used_is_named_before_anything_starts(tmp_path: Path) -> None:
+    text = (DIRECTORY / "production.example.yaml").read_text()
+    old = 'public_key: "'
+    assert text.count(old) == 1
+    path = tmp_path / "desk.yaml"
+    path.write_text(text.replace(old, 'secret_sha256: "'))
+    with pytest.raises(ConfigError, match=r"gateway\.keys\.trader.*public_key"):
+        check_keys(configuration.load(path), path)
 
 
 @pytest.mark.parametrize("missing", SECRETS[:2])

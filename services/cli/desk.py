@@ -87,6 +87,7 @@ def config(context: typer.Context) -> None:
     loaded = configuration.load(path)
     lifecycle.check_secrets(loaded, path)
     lifecycle.check_limits(loaded, path)
+    lifecycle.check_keys(loaded, path)
     shown = _without_secrets(msgspec.to_builtins(loaded))
     if settings.as_json:
         output.print_json(shown)

@@ -24,6 +24,7 @@ from services.cli.settings import (
     write_record,
 )
 from services.cli.supervisor import WATCHDOG, Supervisor
+from services.gateway.key_file import KeyFile
 from services.gateway.memory import NAME as HISTORY
 from services.gateway.memory import Memory, Unreadable
 from services.trading_engine.shell import read_limits, risk_path
@@ -64,6 +65,15 @@ def check_limits(config: DeskConfig, source: Path) -> None:
                 read_limits(path, f"{name}.{account.name}")
 
 
+def check_keys(config: DeskConfig, source: Path) -> None:
+    """The gateway's keys can be used, those of the key file too.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    KeyFile(config.gateway, str(source)).load()
+
+
 def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool]:
     """Start what the configuration lists and wait until all of it is ready.
 
@@ -78,6 +88,7 @@ def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool
     config = configuration.load(path)
     check_secrets(config, path)
     check_limits(config, path)
+    check_keys(config, path)
     supervisor = Supervisor(settings.run_dir)
     running = supervisor.pid() is not None
     if not running:

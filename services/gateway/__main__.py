@@ -9,7 +9,7 @@ from common.config import DeskConfig
 from common.transport import service
 from common.transport.loop import Shell
 from common.transport.service import Arguments
-from services.gateway.admission import LOOPBACK, check
+from services.gateway.admission import check
 from services.gateway.core import GatewayCore
 from services.gateway.finder import StrategyFinder
 from services.gateway.keeper import Keeper
@@ -20,7 +20,7 @@ from services.gateway.shell import GatewayServer
 def build(arguments: Arguments) -> Shell:
     config, source = arguments.config, str(arguments.config_path)
     check(config.gateway, source)
-    keys = KeyFile(config.gateway, source, config.gateway.host not in LOOPBACK)
+    keys = KeyFile(config.gateway, source)
     core: Any = GatewayCore(config, os.getpid(), os.urandom(32))
     subscribe, requests = endpoints(config)
     shell = Shell(

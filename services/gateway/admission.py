@@ -8,9 +8,9 @@ from aiohttp import web
 
 from common.config import GatewayConfig
 from common.errors import ConfigError
+from services.gateway.keys import LOOPBACK
 from services.gateway.rpc import CallError
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_HEADERS = 8192
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common.config import GatewayConfig, load_keys
 from common.errors import ConfigError
-from services.gateway.keys import KeyRing
+from services.gateway.keys import LOOPBACK, KeyRing
 
 Stamp = tuple[int, int, int]
 GONE: Stamp = (0, 0, 0)
@@ -19,8 +19,9 @@ GONE: Stamp = (0, 0, 0)
 class KeyFile:
     """The keys of the desk's file and of the key file, if there is one."""
 
-    def __init__(self, config: GatewayConfig, source: str, must_sign: bool) -> None:
-        self._config, self._source, self._must_sign = config, source, must_sign
+    def __init__(self, config: GatewayConfig, source: str) -> None:
+        self._config, self._source = config, source
+        self._must_sign = config.host not in LOOPBACK  # who trades
         self._path = Path(source).parent / config.key_file if config.key_file else None
         self._read: Stamp | None = None
         self._was_gone = False

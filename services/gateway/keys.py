@@ -24,6 +24,7 @@ from common.errors import ConfigError
 from common.messages import Exact
 from services.gateway.rpc import CallError
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SCOPES = ("read", "trade", "cancel", "admin")
 HASH = re.compile(r"[0-9a-f]{64}\Z")
 NOBODY = hashlib.sha256(b"").hexdigest()

@@ -258,9 +258,9 @@ def test_the_key_file_is_followed_and_its_mistakes_change_nothing(tmp_path):
     gateway = GatewayConfig(keys=KEYS, key_file="keys.yaml")
     source = str(tmp_path / "desk.yaml")
     with pytest.raises(ConfigError, match="no such file"):
-        KeyFile(gateway, source, False).load()
+        KeyFile(gateway, source).load()
     path.write_text(one("a"))
-    file = KeyFile(gateway, source, False)
+    file = KeyFile(gateway, source)
     assert file.load().get("a") and file.look() is None
     path.write_text(one("b"))
     ring = file.look()
@@ -283,7 +283,7 @@ def test_off_loopback_who_trades_must_sign(tmp_path):
     reader = KeyConfig("r", secret_sha256="0" * 64)
     for keys, is_good in (([reader, SIGNING], True), ([KEYS[2]], False)):
         gateway = GatewayConfig(host="0.0.0.0", keys=keys)
-        file = KeyFile(gateway, str(tmp_path / "desk.yaml"), True)
+        file = KeyFile(gateway, str(tmp_path / "desk.yaml"))
         if is_good:
             assert file.load().get("signer")
         else:
