@@ -14,7 +14,27 @@ PACKAGE = "crossdesk"
 
 @cache
 def build_id() -> str:
-    """As git names the checkout, else the version of the package."""
+    """`<name>+<code>`: what git or the package calls it, and a fingerprint of the code itself."""
+    return f"{_name()}+{_code()}"
+
+
+def code_of(build: str) -> str:
+    """The part that two processes must share to trade together; "" if it is not told.
+
+    A commit that changes no code of the desk leaves it as it was.
+    """
+    return build.rpartition("+")[2] if "+" in build else ""
+
+
+def _code() -> str:
+    found = hashlib.sha256()
+    for folder in ("common", "services"):
+        for path in sorted((CHECKOUT / folder).rglob("*.py")):
+            found.update(path.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def _name() -> str:
     if (CHECKOUT / ".git").exists():
         command = ["git", "describe", "--always", "--dirty", "--tags"]
         try:

@@ -78,7 +78,7 @@ class Shell:
         self.process = process
         self.core = core
         self.loop = uvloop.new_event_loop()
-        self._build = build
+        self.build = build
         self._traces = logs.is_tracing()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         self._publisher = Publisher(
@@ -453,7 +453,7 @@ class Shell:
             links=dict(self._links_up),
             counters=dict(self._counters),
             text=self._state.text,
-            build=self._build,
+            build=self.build,
         )
         self._publisher.publish(c.Publish(f"health.{self.process}", beat))
         self._look_at_wall_clock()

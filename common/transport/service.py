@@ -17,6 +17,7 @@ from loguru import logger
 
 from common import config as configuration
 from common import logs
+from common.build import build_id
 from common.config import DeskConfig
 from common.errors import AlreadyRunning, ConfigError
 from common.rundir import RunDir
@@ -55,7 +56,9 @@ def main(service: str, build: Callable[[Arguments], Shell]) -> int:
     try:
         arguments = _read(service)
         _prepare(arguments, service)
-        return build(arguments).run()
+        shell = build(arguments)
+        shell.build = shell.build or build_id()
+        return shell.run()
     except ConfigError as error:
         print(f"{service}: {logs.redact(str(error))}", file=sys.stderr)
         logger.error("cannot start: {}", error)

@@ -105,6 +105,7 @@ class TradingEngine:
         self._link = Link(state, order_entry, url, backoff)
         self._armed_ns: int | None = None
         Restorer(state, self._ledger, self._answers).replay(journal)
+        state.builds.own = build
         self._start = StartRecord(state.ids.start_counter, build, config_hash)
 
     # --- events -------------------------------------------------------------------------------
@@ -134,6 +135,8 @@ class TradingEngine:
         if isinstance(message, m.ProfitOfDay):
             self._losses.take(message, now_ns)
         else:
+            if isinstance(message, m.Health):
+                self._state.builds.note(message)
             self._state.market.on_message(message, now_ns)
             self._placing.retry(now_ns)
             self._quotes.retry(now_ns)

@@ -160,6 +160,8 @@ class Placing:
         elif not state.market.has_definitions:
             text = "instrument definitions have not come from market_data yet"
             self._refuse(item, R.NOT_READY, "instrument", text)
+        elif differs := state.builds.differing:
+            self._refuse(item, R.NOT_READY, "", f"{differs}; start the desk anew")
         return item.result is not None
 
     def _must_wait_for_prices(self, instrument: str, now_ns: int) -> bool:

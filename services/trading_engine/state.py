@@ -14,6 +14,7 @@ from common.domain.modes import STRICTNESS, Modes, strategy_scope
 from common.domain.order import Order
 from common.domain.risk import Limits
 from common.venues.contract import Capabilities
+from services.trading_engine.builds import Builds
 from services.trading_engine.ids import ClientOrderIds
 from services.trading_engine.market import MarketView
 from services.trading_engine.outbox import Outbox
@@ -74,6 +75,7 @@ class EngineState:
         self.modes = Modes(venue)
         self.repeats = Repeats()
         self.parents = Parents()
+        self.builds = Builds()
         self.profit = Profit()
         self.external_orders = 0  # seen since the start
         self.trip = ""  # why the engine has to halt the desk

@@ -208,6 +208,32 @@ def test_a_mode_does_not_lift_a_latch(bench: Bench):
     assert reply.mode is HALTED and "kill switch" in reply.text
 
 
+# --- builds -------------------------------------------------------------------------------------
+
+
+def test_row_87_orders_are_held_while_services_are_of_different_builds(bench: Bench):
+    order = bench.placed()
+    bench.engine._state.builds.own = "v1+aaa"
+
+    def beat(build: str) -> None:
+        health = m.Health("market_data.deribit", "ready", 1, 1, build=build)
+        bench.bus("health.market_data.deribit", health)
+
+    beat("v1-dirty+aaa")  # the same code under another name
+    assert bench.asked(place()).accepted
+    beat("v2+bbb")
+    before = bench.sent().count("private/buy")
+    reply = bench.asked(place())
+    assert (reply.accepted, reply.reason) == (False, R.NOT_READY)
+    assert "market_data.deribit is of build v2+bbb, this engine of v1+aaa" in reply.text
+    change = bench.asked(m.ModifyOrder(order.client_order_id, price=m.Exact("49500")))
+    assert change.reason is R.NOT_READY
+    assert bench.asked(m.CancelOrder(order.client_order_id)).accepted  # cancels go on
+    assert bench.sent().count("private/buy") == before
+    beat("v1+aaa")
+    assert bench.asked(place()).accepted
+
+
 # --- the end of the process --------------------------------------------------------------------
 
 
