@@ -28,7 +28,7 @@ def told(outcome: Outcome) -> str:
 
 
 @pytest.mark.parametrize("first", SEEDS[::PER_TEST])
-def test_every_promise_is_held(first: int) -> None:
+def test_row_25_every_promise_is_held(first: int) -> None:
     for seed in range(first, first + PER_TEST):
         outcome = Simulation(seed).run()
         assert not outcome.violation, told(outcome)

@@ -69,11 +69,19 @@ def test_the_call_carries_label_expiry_and_flags(bench: Bench):
     }
 
 
-def test_a_refusal_of_the_venue_is_answered_with_a_reason(bench: Bench):
+def test_row_41_a_refusal_of_the_venue_is_answered_with_a_reason(bench: Bench):
     bench.twin.refuse["private/buy"] = Refuse(10009, "not_enough_funds")
     reply = bench.asked(place())
     assert (reply.accepted, reply.reason) == (False, R.NOT_ENOUGH_FUNDS)
     assert bench.order(reply.orders[0].client_order_id).status is S.REJECTED
+
+
+def test_row_41_what_the_venue_refused_is_no_exposure():
+    bench = Bench(limits=LimitsConfig(max_position={"perpetual": "100"})).start()
+    bench.twin.refuse["private/buy"] = Refuse(10009, "not_enough_funds")
+    assert bench.asked(place()).reason is R.NOT_ENOUGH_FUNDS
+    assert bench.asked(place()).accepted
+    assert bench.asked(place()).reason is R.EXPOSURE
 
 
 def test_several_orders_in_one_command_are_judged_one_by_one(bench: Bench):

@@ -325,7 +325,7 @@ def quote(bench: Bench, mid: float) -> None:
 
 
 @pytest.mark.parametrize("order_type", [m.OrderType.LIMIT, m.OrderType.MARKET])
-def test_a_jump_of_the_market_does_not_move_the_collar_for_a_second(
+def test_row_49_a_jump_of_the_market_does_not_move_the_collar_for_a_second(
     order_type: m.OrderType,
 ) -> None:
     bench = Bench(limits=LimitsConfig(price_collar_percent=5)).start()
