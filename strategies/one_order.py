@@ -4,6 +4,7 @@ python strategies/one_order.py deribit.BTC-PERPETUAL 100 --run-dir run
 """
 
 import argparse
+import os
 import sys
 from decimal import Decimal
 
@@ -17,7 +18,7 @@ def main() -> int:
     parser.add_argument("instrument", help="e.g. deribit.BTC-PERPETUAL")
     parser.add_argument("quantity", help="in the venue's own unit of the instrument")
     parser.add_argument("--price", help="default: ten percent below the best bid")
-    parser.add_argument("--run-dir", default="run")
+    parser.add_argument("--run-dir", default=os.environ.get("CROSSDESK_RUN_DIR", "run"))
     given = parser.parse_args()
     try:
         with Client(given.run_dir, sender="one_order") as desk:
@@ -49,7 +50,7 @@ def price_below(desk: Client, instrument: str) -> str:
         match received:
             case Received(message=m.Quote(bid_price=float(bid), stale=False)):
                 return str(int(bid * 0.9))
-    raise CrossdeskError(f"no quote of {instrument}")
+    raise CrossdeskError(f"no quote of {instrument} came; does a desk run there? See --run-dir")
 
 
 def print_life(desk: Client, client_order_id: str) -> int:

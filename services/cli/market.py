@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import quote as url_quote
 
@@ -10,11 +12,12 @@ import typer
 from common import messages as m
 from services.cli import output
 from services.cli.gateway import Gateway
-from services.cli.settings import Settings
+from services.cli.settings import Settings, UsageError
 
 INSTRUMENT_COLUMNS = ("instrument", "kind", "contract", "tick", "lot", "settlement", "status")
 QUOTE_COLUMNS = ("instrument", "bid quantity", "bid", "ask", "ask quantity", "stale")
 BOOK_INTERVAL = "100ms"
+STREAMED_LEVELS = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +60,9 @@ def book(
         path = f"books/{url_quote(instrument, safe='')}"
         _show_book(gateway.call("GET", path, query={"levels": levels}), settings)
         return
-    channel = f"depth.{instrument}.{min(levels, 20)}.{BOOK_INTERVAL}"
+    if levels > STREAMED_LEVELS:
+        raise UsageError(f"--levels above {STREAMED_LEVELS} needs --once", "levels")
+    channel = f"depth.{instrument}.{levels}.{BOOK_INTERVAL}"
     for notification in gateway.stream([channel]):
         _show_book(notification["data"], settings)
 
@@ -75,6 +80,7 @@ def _show_book(answer: dict[str, Any], settings: Settings) -> None:
         print(f"{'':>16}  {price:>14.{digits}f}  {output.number(quantity):>16}")
     for price, quantity in answer["bids"]:
         print(f"{output.number(quantity):>16}  {price:>14.{digits}f}")
+    sys.stdout.flush()
 
 
 def quotes(context: typer.Context, instruments: list[str]) -> None:
@@ -112,10 +118,10 @@ def trades(
         if settings.as_json:
             output.print_json(data)
         else:
-            _show_trades(data if isinstance(data, list) else [data])
+            _show_trades(reversed(data["trades"]) if data["type"] == "snapshot" else [data])
 
 
-def _show_trades(trades: list[dict[str, Any]]) -> None:
+def _show_trades(trades: Iterable[dict[str, Any]]) -> None:
     for trade in trades:
         print(
             f"{trade['instrument']}  {trade['aggressor_side']:<4}"

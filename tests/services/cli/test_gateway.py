@@ -69,3 +69,23 @@ def test_books_and_trades_are_shown(run: Any, gateway: Any) -> None:
     assert "61000.5" in run("trades", "x", "--once").out
     gateway.answer = {"quotes": [{"instrument": "x", "bid_price": 1.5, "ask_price": None}]}
     assert "1.5" in run("quotes", "x").out
+
+
+def test_trades_are_streamed_from_the_snapshot_on_oldest_first(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, old, next_one = (
+        {"type": "trade", "instrument": "x", "aggressor_side": "BUY", "quantity": 10.0, "price": p}
+        for p in (2.5, 1.5, 3.5)
+    )
+    snapshot = {"type": "snapshot", "instrument": "x", "sequence": 0, "trades": [new, old]}
+    told = [{"data": snapshot}, {"data": next_one}]
+    monkeypatch.setattr(Gateway, "stream", lambda *_: iter(told))
+    prices = [line.split()[-1] for line in run("trades", "x").out.splitlines()]
+    assert prices == ["1.5", "2.5", "3.5"]
+
+
+def test_a_book_that_is_streamed_has_at_most_twenty_levels(run: Any) -> None:
+    result = run("book", "x", "--levels", "21")
+    assert result.code == 2
+    assert "--once" in result.err
