@@ -294,12 +294,25 @@ class RecorderConfig(Config):
     max_waiting_rows: Count = 500_000  # for a disk that is slow; what comes on top is lost
 
 
+class MailConfig(Config):
+    """Alerts as mail. user_env, password_env: names of environment variables."""
+
+    host: str
+    sender: str
+    to: list[str]
+    port: Port = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user_env: str = ""
+    password_env: str = ""
+
+
 class AlertsConfig(Config):
     """Where alerts go besides logs and bus. webhook_env: names the environment variable that holds
     the address, which is a secret; it is sent {"text": ...}."""
 
     webhook_env: str = ""
     min_level: Literal["WARNING", "ERROR"] = "WARNING"
+    mail: MailConfig | None = None
 
 
 class DeskConfig(Config):

@@ -27,6 +27,7 @@ SECTIONS: dict[str, type[Config]] = {
     "strategies": configuration.StrategyConfig,
     "recorder": configuration.RecorderConfig,
     "alerts": configuration.AlertsConfig,
+    "alerts.mail": configuration.MailConfig,
     "simulators": configuration.SimulatorConfig,
     "simulators.accounts": configuration.SimulatorAccountConfig,
 }

@@ -14,6 +14,7 @@ from common.config import DeskConfig
 from common.domain.risk import Limits
 from common.errors import ConfigError
 from common.rundir import RunDir
+from common.transport.receivers import receivers
 from services.cli.health import DEGRADED, READY, Beats
 from services.cli.processes import Process, processes
 from services.cli.settings import (
@@ -35,7 +36,7 @@ PATIENCE_S = 5.0  # with a process that supervisord keeps restarting
 
 
 def check_secrets(config: DeskConfig, source: Path) -> None:
-    """Every credential the configuration names is there.
+    """Every secret the configuration names is there.
 
     Raises:
         ConfigError: names the environment variable that is missing.
@@ -49,6 +50,7 @@ def check_secrets(config: DeskConfig, source: Path) -> None:
             where = f"{source}: venues.{name}.accounts.{account.name}"
             if configuration.credentials(account.credentials, where=where) is None:
                 raise ConfigError(where, "credentials", "an account needs credentials")
+    receivers(config.alerts, str(source))
 
 
 def check_limits(config: DeskConfig, source: Path) -> None:

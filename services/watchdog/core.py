@@ -31,6 +31,7 @@ START_NS = 30 * NS_PER_S  # for the first beat of a process
 OLD_S = 25
 LOOK_NS_MAX = 2 * LOOK_NS  # of silence in one look, however late it was
 TELL_AGAIN_NS = 300 * NS_PER_S
+MAX_CAUSES = 500  # that are remembered
 STARTS = 3
 ENGINE = "trading_engine."
 ALIVE = frozenset({"STARTING", "RUNNING"})
@@ -61,12 +62,16 @@ class Watched(msgspec.Struct):
 
 
 class Told(msgspec.Struct):
-    at_ns: int = 0
+    """count: how often a cause came up since it was told. text: how it was told the last time."""
+
+    at_ns: int
+    text: str
+    more: str
     count: int = 0
 
 
 class Watchdog:
-    """Args: names: processes that beat. min_level: of the alerts that go to the webhook."""
+    """Args: names: processes that beat. min_level: of the alerts that people are sent."""
 
     def __init__(self, names: Sequence[str], min_level: str = "WARNING") -> None:
         self._processes = {name: Watched() for name in names}
@@ -91,7 +96,7 @@ class Watchdog:
             case c.BusMessage(message=m.Health() as beat):
                 self._on_beat(beat, now_ns)
             case c.BusMessage(message=m.Alert() as alert):
-                self._tell(alert.level, alert.process, alert.text, alert.fields, now_ns)
+                self._on_alert(alert, now_ns)
         return self._flush()
 
     def on_time(self, now_ns: int) -> Sequence[Command]:
@@ -101,6 +106,7 @@ class Watchdog:
             if process.state in ALIVE:
                 process.silent_ns += passed_ns
                 self._look_at(name, process, now_ns)
+        self._tell_counts(now_ns)
         return self._flush()
 
     def _flush(self) -> list[Command]:
@@ -183,10 +189,12 @@ class Watchdog:
     def _give_up(self, name: str, process: Watched, now_ns: int) -> None:
         process.given_up = True
         text = f"FATAL: {name} ended {process.failed_starts} times without becoming ready"
-        self._alert("ERROR", text, now_ns)
+        latches = name.startswith(ENGINE)
+        then = ", then crossdesk kill off --reason TEXT" if latches else ""
+        self._alert("ERROR", text, now_ns, next=f"mend the cause, crossdesk restart {name}{then}")
         self._out.append(GiveUp(name))
         process.failed_starts = 0
-        if name.startswith(ENGINE):
+        if latches:
             self._out.append(c.SetLatch(DESK, text))
 
     # --- telling ------------------------------------------------------------------------------
@@ -194,19 +202,37 @@ class Watchdog:
     def _alert(self, level: str, text: str, now_ns: int, **fields: str) -> None:
         """A log line and a message on the bus; what we say comes back to us from neither."""
         self._out.append(c.Alert(level, text, fields))
-        self._tell(level, "watchdog", text, fields, now_ns)
+        self._on_alert(m.Alert("watchdog", level, text, fields, 1, now_ns), now_ns)
 
-    def _tell(
-        self, level: str, process: str, text: str, fields: dict[str, str], now_ns: int
-    ) -> None:
-        """To the webhook, once per cause; what comes up meanwhile is counted."""
-        if LEVELS.get(level, 0) < self._min_level:
+    def _on_alert(self, alert: m.Alert, now_ns: int) -> None:
+        """To people, once per cause; what comes up meanwhile is counted."""
+        if LEVELS.get(alert.level, 0) < self._min_level:
             return
-        told = self._told.setdefault((process, text), Told())
-        told.count += 1
-        if told.at_ns and now_ns - told.at_ns < TELL_AGAIN_NS:
+        cause = alert.process, alert.text
+        told = self._told.get(cause)
+        if told is not None and now_ns - told.at_ns < TELL_AGAIN_NS:
+            told.count += alert.count
             return
+        count = alert.count + (told.count if told is not None else 0)
+        more = "".join(f"; {key}: {value}" for key, value in alert.fields.items())
+        self._tell(cause, Told(now_ns, f"{alert.level} {alert.process}: {alert.text}", more, count))
+
+    def _tell_counts(self, now_ns: int) -> None:
+        """Causes are in the order in which they were told; one that is over is forgotten."""
+        while self._told:
+            cause, told = next(iter(self._told.items()))
+            if now_ns - told.at_ns < TELL_AGAIN_NS:
+                return
+            if told.count:
+                self._tell(cause, msgspec.structs.replace(told, at_ns=now_ns))
+            else:
+                del self._told[cause]
+
+    def _tell(self, cause: tuple[str, str], told: Told) -> None:
         times = f" ({told.count} times)" if told.count > 1 else ""
-        more = "".join(f"; {key}: {value}" for key, value in fields.items())
-        self._out.append(Tell(f"{level} {process}: {text}{times}{more}"[:1000]))
-        told.at_ns, told.count = now_ns, 0
+        self._out.append(Tell(f"{told.text}{times}{told.more}"[:1000]))
+        told.count = 0
+        self._told.pop(cause, None)
+        self._told[cause] = told
+        if len(self._told) > MAX_CAUSES:
+            del self._told[next(iter(self._told))]

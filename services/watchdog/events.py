@@ -37,6 +37,6 @@ class GiveUp(Data):
 
 
 class Tell(Data):
-    """Send one sentence to the webhook."""
+    """Send one sentence to people."""
 
     text: str

@@ -1,4 +1,4 @@
-"""supervisord's event listener protocol on stdin and stdout, signals, and the webhook."""
+"""supervisord's event listener protocol on stdin and stdout, signals, and telling people."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from loguru import logger
 
-from common import logs
 from common.transport.loop import Shell
+from common.transport.receivers import Courier
 from services.cli.supervisor import NOT_THERE, Supervisor
 from services.watchdog.events import GiveUp, Kill, ProcessChanged, ProcessesListed, Tell
 
 STDIN, STDOUT = 0, 1
 READ_BYTES = 65536
 PREFIX = "PROCESS_STATE_"
-WEBHOOK_TIMEOUT_S = 5.0
 MAX_BUFFER = 1 << 20
 WAKES, WAKE_S = 3, 0.05
 ASK_AGAIN_S = 0.2
@@ -28,10 +28,14 @@ ASK_AGAIN_S = 0.2
 class Listener:
     """Feeds a shell's core with process states, and carries out what it decides."""
 
-    def __init__(self, shell: Shell, supervisor: Supervisor, webhook: str) -> None:
+    def __init__(
+        self, shell: Shell, supervisor: Supervisor, desk: str, couriers: Sequence[Courier] = ()
+    ) -> None:
+        """desk: its name, which people are told with each alert."""
         self._shell = shell
         self._supervisor = supervisor
-        self._webhook = webhook
+        self._desk = desk
+        self._couriers = couriers
         self._buffer = b""
         shell.extend(Kill, self._kill)
         shell.extend(GiveUp, self._give_up)
@@ -120,20 +124,8 @@ class Listener:
             logger.warning("{} was not stopped: {}", name, error)
 
     def _tell(self, command: Tell) -> None:
-        if self._webhook:
-            self._in_background(partial(self._post, command.text))
-
-    def _post(self, text: str) -> None:
-        import requests
-
-        try:
-            answer = requests.post(
-                self._webhook, json={"text": logs.redact(text)}, timeout=WEBHOOK_TIMEOUT_S
-            )
-            if answer.status_code >= 300:
-                logger.warning("the webhook answered {}", answer.status_code)
-        except requests.RequestException as error:
-            logger.warning("the webhook cannot be reached: {}", type(error).__name__)
+        for courier in self._couriers:
+            courier.give(f"desk {self._desk}: {command.text}")
 
     @staticmethod
     def _in_background(work: Any) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from common import core as c
 from common import messages as m
-from services.watchdog.core import LOOK_NS, Watchdog
+from services.watchdog.core import LOOK_NS, MAX_CAUSES, Watchdog
 from services.watchdog.events import GiveUp, Kill, ProcessChanged, ProcessesListed, Tell
 
 ENGINE, GATEWAY = "trading_engine.deribit.main", "gateway"
@@ -187,11 +187,43 @@ def test_one_that_was_ready_between_its_ends_is_not_given_up(bench: Bench):
     assert bench.of(GiveUp) == []
 
 
-def test_alerts_go_to_the_webhook_once_per_cause_with_a_count(bench: Bench):
-    alert = m.Alert("gateway", "ERROR", "disk full", {"path": "x"}, 1, 1)
-    for number in range(5):
-        bench.feed(c.BusMessage("alert.gateway", alert, number, 1, 0, 0, bench.now, bench.now))
+def test_row_17_the_alert_of_a_fatal_end_says_what_to_do(bench: Bench):
+    ends(bench, 3, GATEWAY)
+    assert bench.of(Tell)[-1].text.endswith("; next: mend the cause, crossdesk restart gateway")
+    ends(bench, 3)
+    words = f"; next: mend the cause, crossdesk restart {ENGINE}, then crossdesk kill off"
+    assert words in bench.of(Tell)[-1].text
+
+
+def alert(bench: Bench, text: str = "disk full", count: int = 1) -> None:
+    told = m.Alert("gateway", "ERROR", text, {"path": "x"}, count, 1)
+    bench.feed(c.BusMessage("alert.gateway", told, 1, 1, 0, 0, bench.now, bench.now))
+
+
+def test_people_are_told_once_per_cause_with_a_count(bench: Bench):
+    for _ in range(5):
+        alert(bench)
     assert bench.of(Tell) == [Tell("ERROR gateway: disk full; path: x")]
     bench.now += 301 * SECOND
-    bench.feed(c.BusMessage("alert.gateway", alert, 6, 1, 0, 0, bench.now, bench.now))
+    alert(bench)
     assert bench.of(Tell)[-1] == Tell("ERROR gateway: disk full (5 times); path: x")
+
+
+def test_what_came_up_meanwhile_is_told_after_five_minutes_and_then_forgotten(bench: Bench):
+    alert(bench)
+    alert(bench, count=7)
+    bench.pass_time(299, beats=True)
+    assert len(bench.of(Tell)) == 1
+    bench.pass_time(2, beats=True)
+    assert bench.of(Tell)[1:] == [Tell("ERROR gateway: disk full (7 times); path: x")]
+    bench.pass_time(400, beats=True)
+    assert len(bench.of(Tell)) == 2
+    alert(bench)
+    assert bench.of(Tell)[-1] == Tell("ERROR gateway: disk full; path: x")
+
+
+def test_causes_without_end_take_no_memory_without_end(bench: Bench):
+    for number in range(3 * MAX_CAUSES):
+        alert(bench, f"disk {number}")
+    assert len(bench.of(Tell)) == 3 * MAX_CAUSES
+    assert len(bench.dog._told) == MAX_CAUSES
