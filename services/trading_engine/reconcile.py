@@ -69,6 +69,9 @@ class Reconciler:
         else:
             known.horizon_ns = max(known.horizon_ns, horizon_ns)
 
+    def is_asking_for(self, client_order_id: str) -> bool:
+        return client_order_id in self._doubts
+
     def look_at(self, orders: Sequence[Order], now_ns: int) -> None:
         """Orders that changed: some need not be asked for any more, others lack a fill."""
         for order in orders:
@@ -165,12 +168,11 @@ class Reconciler:
         doubt.next_ns = now_ns + AGAIN_NS
         if doubt.absent < ABSENT_ROUNDS:
             return
-        if order.state.venue_order_id:
+        facts = Facts(reason=R.LATE, text="not found: it did not reach the venue in time")
+        never_there = not order.state.venue_order_id and order.is_pending
+        if not never_there:  # or open by a cancel's refusal alone, which told of no order
             facts = Facts(text="the venue no longer knows this order")
-            trigger = E.CANCELED
-        else:
-            facts = Facts(reason=R.LATE, text="not found: it did not reach the venue in time")
-            trigger = E.REJECTED
+        trigger = E.REJECTED if never_there else E.CANCELED
         if order.apply(trigger, now_ns, facts):
             self._state.publish(order, "query")
         self._settle(doubt, f"absent in {doubt.absent} rounds after the horizon")

@@ -114,6 +114,20 @@ def test_row_20_cancels_of_an_order_in_doubt_do_not_put_its_verdict_off():
     assert bench.order(name).status is S.REJECTED
 
 
+def test_row_20_an_order_whose_cancel_was_refused_and_that_never_arrived_ends():
+    bench = Bench().start()
+    bench.losing = True
+    bench.ask(place())
+    bench.losing = False
+    (order,) = bench.open_orders()
+    bench.twin.refuse["private/cancel_by_label"] = Refuse(10066, "busy")
+    bench.ask(m.CancelOrder(order.client_order_id))
+    bench.cut()
+    bench.connect()
+    bench.advance(8)
+    assert bench.order(order.client_order_id).status.is_final
+
+
 def test_a_verdict_waits_as_long_as_orders_are_valid_also_after_a_restart():
     bench, (name,) = in_doubt(1, arrived=False, order_valid_for_ms=10_000)
     bench = bench.restart(order_valid_for_ms=10_000).start()
