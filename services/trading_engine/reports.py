@@ -275,6 +275,8 @@ class Reports:
         """Give up waiting for word of the orders of early fills."""
         while self._orphans and self._orphans[0][0] <= now_ns:
             _, fill, source = self._orphans.pop(0)
+            if self._state.store.knows_fill(fill.exec_id):
+                continue  # an answer told it as well
             self._count(None, fill, source, now_ns)
 
     def _flush_orphans(self, venue_order_id: str, now_ns: int) -> None:
