@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from common import messages as m
-
-if TYPE_CHECKING:
-    from common.strategy import OwnOrder
+from common.own_orders import OwnOrder
 
 SIDES = ("bid_price", "bid_quantity", "ask_price", "ask_quantity")
 

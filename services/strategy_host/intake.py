@@ -8,7 +8,7 @@ from typing import Any
 from common import core as c
 from common import messages as m
 from common.codec import owner_topic
-from common.strategy import OwnOrder
+from common.own_orders import OwnOrder
 from services.strategy_host.memory import FillRecord
 from services.strategy_host.workbench import Workbench
 

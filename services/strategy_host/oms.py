@@ -19,7 +19,7 @@ from common.domain.quotes import sides_of
 from common.messages import OrderStatus as S
 from common.messages import RejectReason as R
 from common.messages import Side
-from common.strategy import ZERO, OwnOrder
+from common.own_orders import ZERO, OwnOrder
 from services.strategy_host import quotes
 from services.strategy_host.budget import Budget
 

@@ -8,7 +8,7 @@ import msgspec
 
 from common import messages as m
 from common.domain.quotes import WantedSide, sides_of
-from common.strategy import OwnOrder
+from common.own_orders import OwnOrder
 
 
 class Plan(msgspec.Struct):

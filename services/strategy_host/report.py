@@ -10,7 +10,8 @@ import msgspec
 
 from common import messages as m
 from common.domain.position import plain
-from common.strategy import ZERO, OwnPosition, ParameterError, Parameters
+from common.own_orders import ZERO, OwnPosition
+from common.strategy import ParameterError, Parameters
 from services.strategy_host.workbench import Workbench
 
 

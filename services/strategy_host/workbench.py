@@ -13,7 +13,8 @@ from common.domain.book import OrderBook
 from common.domain.instrument import Instrument, exact
 from common.domain.position import Position
 from common.messages import Side
-from common.strategy import ZERO, OwnOrder, OwnPosition, Parameters
+from common.own_orders import ZERO, OwnOrder, OwnPosition
+from common.strategy import Parameters
 from services.strategy_host.budget import BURST_SHARE, SHARE, Budget
 from services.strategy_host.market import MarketView
 from services.strategy_host.memory import Memory
