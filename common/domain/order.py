@@ -127,6 +127,10 @@ class Order:
         """Every execution behind cum_quantity was counted one by one."""
         return self._filled >= self.state.cum_quantity
 
+    def is_older_than(self, updated_ns: int) -> bool:
+        """A view of that venue time is newer than all that were applied."""
+        return self._updated_ns < updated_ns
+
     def allows(self, trigger: OrderTrigger) -> bool:
         return trigger in TRANSITIONS[self.state.status]
 

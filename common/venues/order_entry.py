@@ -7,7 +7,7 @@ unknown outcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -324,6 +324,10 @@ class OrderEntry(Protocol):
 
     def account_calls(self, since_ns: int, context: object) -> list[VenueCall]:
         """Open orders, recent orders and fills, positions: the state after a (re)connect."""
+        ...
+
+    def comparison_calls(self, since_ns: Mapping[str, int], context: object) -> list[VenueCall]:
+        """All open orders, and what was filled since then of what settles in each currency."""
         ...
 
     def listings(

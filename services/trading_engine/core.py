@@ -20,6 +20,7 @@ from common.venues import order_entry as entry
 from common.venues.contract import Capabilities
 from services.trading_engine.answers import Answers
 from services.trading_engine.calls import Calls
+from services.trading_engine.comparing import Comparing
 from services.trading_engine.desk import Desk
 from services.trading_engine.events import LimitsRead
 from services.trading_engine.kill import KillSwitch
@@ -75,6 +76,7 @@ class TradingEngine:
         self._ledger = Ledger()
         self._reports = Reports(state)
         self._doubts = Reconciler(state, order_entry, self._reports)
+        self._comparing = Comparing(state, order_entry, self._reports, self._doubts)
         self._unreadables = Unreadables(state, self._reports, self._doubts)
         self._calls = Calls(state, order_entry, self._reports, self._doubts)
         self._answers = Answers(state, self._ledger)
@@ -101,6 +103,7 @@ class TradingEngine:
         self._kill = KillSwitch(state, self._calls, self._placing, self._doubts, self._quotes.calls)
         self._losses = LossLimits(state)
         self._profit_topic = f"profit.{venue}.{config.name}"
+        self._risk_topic = f"risk.{venue}.{config.name}"
         self._stop_by_ns: int | None = None
         self._link = Link(state, order_entry, url, backoff)
         self._armed_ns: int | None = None
@@ -134,6 +137,8 @@ class TradingEngine:
     def _on_message(self, message: m.Event, now_ns: int) -> None:
         if isinstance(message, m.ProfitOfDay):
             self._losses.take(message, now_ns)
+        elif isinstance(message, m.PositionDifference):
+            self._comparing.soon(message.instrument, now_ns)
         else:
             if isinstance(message, m.Health):
                 self._state.builds.note(message)
@@ -165,6 +170,7 @@ class TradingEngine:
         self._calls.on_time(now_ns)
         self._reports.on_time(now_ns)
         self._doubts.on_time(now_ns)
+        self._comparing.on_time(now_ns)
         self._placing.retry(now_ns)
         self._quotes.on_time(now_ns)
         self._kill.on_time(now_ns)
@@ -177,6 +183,7 @@ class TradingEngine:
                 for command in self._state.market.start():
                     self._state.out.add(command)
                 self._state.out.add(c.Subscribe(self._profit_topic))
+                self._state.out.add(c.Subscribe(self._risk_topic))
                 self._link.start()
             case c.Stopping():
                 self._state.stopping = True
@@ -192,10 +199,11 @@ class TradingEngine:
     def _on_link_down(self, reason: str, now_ns: int) -> None:
         self._link.on_down(reason, now_ns)
         self._doubts.on_down()
+        self._comparing.on_down()
         for call in self._entry.on_down():
             if not isinstance(call, Call) or self._quotes.on_lost(call):
                 continue
-            if call.kind not in ("sync", "query"):
+            if call.kind not in ("sync", "query", "compare"):
                 self._calls.on_lost(call, now_ns)
                 self._answers.answered(call.kind, call.orders)
         self._placing.give_up(R.LINK_DOWN, "the link to the venue broke")
@@ -289,11 +297,15 @@ class TradingEngine:
         if call.kind == "sync":
             if self._doubts.on_sync(call, done, now_ns):
                 self._link.ready()
+                self._comparing.on_ready(now_ns)
+        elif call.kind == "compare":
+            self._comparing.on_answer(call, done, now_ns)
         elif call.kind == "query":
             self._doubts.on_query(call, done, now_ns)
         elif not self._quotes.on_answer(call, done, now_ns):
             self._calls.on_answer(call, done, now_ns)
             self._answers.note(self._state.changed)
+            self._comparing.look_at([order for order, _ in self._state.changed], now_ns)
             self._state.changed = []
             if not (done.refused and done.refused.unknown):
                 self._answers.answered(call.kind, call.orders)
@@ -308,7 +320,9 @@ class TradingEngine:
         self._doubts.on_time(now_ns)
         while self._doubts.resend:
             self._calls.cancel(self._doubts.resend.pop(), now_ns)
-        self._doubts.look_at([order for order, _ in state.changed], now_ns)
+        changed = [order for order, _ in state.changed]
+        self._doubts.look_at(changed, now_ns)
+        self._comparing.look_at(changed, now_ns)
         self._kill.look_at_changes(now_ns)
         self._answers.note(state.changed)
         state.changed = []
@@ -335,6 +349,7 @@ class TradingEngine:
             self._calls.next_ns(now_ns),
             self._reports.next_ns(),
             self._doubts.next_ns(),
+            self._comparing.next_ns(),
             self._placing.next_ns(now_ns),
             self._quotes.next_ns(now_ns),
             self._answers.next_ns(),

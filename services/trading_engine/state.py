@@ -30,9 +30,9 @@ from services.trading_engine.store import OrderStore
 class Call(msgspec.Struct, eq=False):
     """Context of one call to the venue.
 
-    kind: "place", "modify", "cancel", "cancel_all", "sync" or "query". orders: what it concerns.
-    answered: yes, but the orders' own reports are still to come. round: of a query. is_logged: its
-    outcome; what comes of it later is in the orders' reports.
+    kind: "place", "modify", "cancel", "cancel_all", "sync", "query" or "compare". orders:
+    what it concerns. answered: yes, but the orders' own reports are still to come. round: of a
+    query. is_logged: its outcome; what comes of it later is in the orders' reports.
     """
 
     kind: str

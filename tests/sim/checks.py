@@ -135,6 +135,8 @@ class Checker:
             match command:
                 case c.Publish(message=m.OrderUpdated() as order):
                     self._on_order(order)
+                case c.Count("reports_lost"):
+                    self.seen["reports_lost"] += 1
                 case c.LinkSend(payload=payload) if b"private/" in payload:
                     self._check_decision(self._decode(payload))
 

@@ -45,6 +45,8 @@ MAX_QUANTITY = 5_000
 MAX_POSITION = 3_000
 BUSY_S = 12.0  # of load and faults
 P3_BAR_S = 5.0
+LOSSY_SHIFT_S = 5.0  # a start asks for fills of a minute before the last: a leap would hide some
+P3_LOST_S = 10.0  # a report was lost on a live link
 P2_BAR_S = 7.0  # order_valid_for_ms and 5 s
 # Forward, so that what the venue times stays in order; its history holds half an hour.
 CLOCK_SHIFTS_S = (0.3, 2.0, 5.0, 300.0)
@@ -93,6 +95,7 @@ class Simulation:
         self._starts = 0
         self._asked: dict[str, m.Command] = {}
         self._outsiders = 0
+        self._loses_reports = False
         self._start()
 
     # --- building -----------------------------------------------------------------------------
@@ -194,6 +197,11 @@ class Simulation:
     def _plan(self) -> None:
         """All that will be done and go wrong, at random times."""
         end_ns = self._busy_ns
+        lossy = Random(f"lost {self.seed}")  # of its own: the other faults stay what they were
+        losses = lossy.choice([0, 0, 1, 3])
+        self._loses_reports = losses > 0
+        for _ in range(losses):
+            self.world.after(lossy.randrange(end_ns), self._during(self.lose_reports, end_ns))
         for acts, every_s in ((self._work, 0.2), (self._trouble, 1.0)):
             at_ns = 0.0
             while at_ns < end_ns:
@@ -242,6 +250,7 @@ class Simulation:
         world, checker = self.world, self.checker
         self._heal()
         healed_ns = equal_ns = world.now_ns
+        found_ns = healed_ns + int((P3_LOST_S - P3_BAR_S) * NS_PER_S)  # what was lost just now
         end_ns = healed_ns + int(REST_S * NS_PER_S)
         first_ns: int | None = None
         while world.now_ns < end_ns:
@@ -251,7 +260,7 @@ class Simulation:
             if not problem:
                 equal_ns = world.now_ns
                 first_ns = first_ns or equal_ns
-            elif world.now_ns > max(up_ns, equal_ns) + P3_BAR_S * NS_PER_S:
+            elif world.now_ns > max(up_ns, equal_ns, found_ns) + P3_BAR_S * NS_PER_S:
                 raise Violation("P3", problem)
             if not problem and not checker.doubts() and not checker.owed():
                 break
@@ -482,10 +491,18 @@ class Simulation:
         count = self.random.choice([1, 5])
         self.world.venue._faults.add(Kind.NOTIFICATIONS, Act.REORDER, pattern, left=count)
 
+    def lose_reports(self) -> None:
+        """Reports of orders and fills get lost, and the link lives on."""
+        assert self.world.venue is not None
+        for pattern in ("user.orders.*", "user.trades.*"):
+            self.world.venue._faults.add(Kind.NOTIFICATIONS, Act.DROP, pattern, left=6)
+
     def shift_clock(self) -> None:
         """Somebody sets the venue's clock."""
         assert self.world.venue is not None
         shift_s = self.random.choice(CLOCK_SHIFTS_S)
+        if self._loses_reports:
+            shift_s = min(shift_s, LOSSY_SHIFT_S)
         self.world.venue._clock.offset_ns += int(shift_s * NS_PER_S)
 
     def outage(self) -> None:

@@ -7,7 +7,7 @@ order and the reader takes the newer one. A fill is known by its trade_id and ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -194,7 +194,7 @@ class OrderEntry:
 
     def account_calls(self, since_ns: int, context: object) -> list[entry.VenueCall]:
         calls = [
-            self._request("private/get_open_orders", {}, "orders", context),
+            self._request("private/get_open_orders", {}, "open", context),
             self._request("private/get_positions", {"currency": "any"}, "positions", context),
         ]
         for currency in CURRENCIES:
@@ -204,6 +204,17 @@ class OrderEntry:
             calls.append(self._request(method, params, "orders", context))
             method = "private/get_user_trades_by_currency"
             params = recent | {"start_timestamp": since_ns // NS_PER_MS, "sorting": "asc"}
+            calls.append(self._request(method, params, "trades", context))
+        return calls
+
+    def comparison_calls(
+        self, since_ns: Mapping[str, int], context: object
+    ) -> list[entry.VenueCall]:
+        calls = [self._request("private/get_open_orders", {}, "open", context)]
+        for currency, each_ns in since_ns.items():
+            params = {"currency": currency, "count": HISTORY_COUNT, "sorting": "asc"}
+            params["start_timestamp"] = self._venue_ms(each_ns)
+            method = "private/get_user_trades_by_currency"
             calls.append(self._request(method, params, "trades", context))
         return calls
 
@@ -395,9 +406,9 @@ def _done(asked: _Asked, result: msgspec.Raw, us_out: int) -> entry.EntryEvent:
             return entry.CallDone(context, orders=[order], fills=fills)
         case "order":
             return entry.CallDone(context, orders=[decode_order(result)])
-        case "orders":
+        case "orders" | "open":  # open ones are never cut off
             orders, bad = read_orders(result)
-            complete = len(orders) + len(bad) < HISTORY_COUNT
+            complete = asked.shape == "open" or len(orders) + len(bad) < HISTORY_COUNT
             return entry.CallDone(context, orders=orders, complete=complete, unreadable=bad)
         case "trades":
             fills, bad, complete = read_trades(result)
