@@ -165,15 +165,16 @@ class Asking:
         Raises:
             CallError: another command with this request_id is on its way.
         """
-        batch = Batch(call, ask, [])
-        requests = []
-        for question in ask.questions:
-            key = question.target, question.request_id
-            flight = self._flights.get(key)
+        known = [self._flights.get((each.target, each.request_id)) for each in ask.questions]
+        for question, flight in zip(ask.questions, known, strict=True):
             if flight is not None and flight.command != question.command:
                 text = "a different command with this request_id is on its way"
                 raise CallError("DUPLICATE_REQUEST", text, "request_id")
+        batch = Batch(call, ask, [])
+        requests = []
+        for question, flight in zip(ask.questions, known, strict=True):
             if flight is None:
+                key = question.target, question.request_id
                 flight = self._flights[key] = Flight(question.command, now_ns, [])
                 requests.append(Request(question.target, question.request_id, question.command))
             flight.batches.append(batch)

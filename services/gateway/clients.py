@@ -86,13 +86,16 @@ class Clients:
         session.key = key
 
     def change_keys(self, keys: KeyRing) -> Commands:
-        """Sessions end with their key, also when only its rights changed."""
+        """Sessions end with their key, also when only its rights changed; what they sent before
+        they are closed comes without one."""
         self._keys = keys
-        return [
-            CloseClient(session.client, UNAUTHENTICATED, "your key was revoked or changed")
-            for session in self.sessions.values()
-            if session.key is not None and keys.get(session.key.key_id) != session.key
-        ]
+        commands: Commands = []
+        for session in self.sessions.values():
+            if session.key is not None and keys.get(session.key.key_id) != session.key:
+                session.key = None
+                text = "your key was revoked or changed"
+                commands.append(CloseClient(session.client, UNAUTHENTICATED, text))
+        return commands
 
     def close(self, client: int, now_ns: int) -> Commands:
         session = self.sessions.pop(client, None)
@@ -183,7 +186,7 @@ class Clients:
             raise CallError("BAD_PARAMETER", "channels is a list of names", "channels")
         if method == "unsubscribe":
             return self._unsubscribe(session, names, caller.now_ns), []
-        accepted, refused = self._choose(session, names)
+        accepted, refused = self._choose(caller, session, names)
         commands: Commands = []
         for channel in accepted:
             commands += self._join(session, channel)
@@ -222,14 +225,16 @@ class Clients:
             raise CallError("UNAUTHENTICATED", BAD_SIGNATURE, "signature")
         return self._keys.usable(key, session.address, now_ns)
 
-    def _choose(self, session: Session, names: list[str]) -> tuple[list[Channel], list[Row]]:
+    def _choose(
+        self, caller: Caller, session: Session, names: list[str]
+    ) -> tuple[list[Channel], list[Row]]:
         """The channels among these names that the client gets, and why not the others."""
         accepted: dict[str, Channel] = {}
         refused: list[Row] = []
         for name in names:
             try:
                 channel = channels.parse(name, self._catalog)
-                self.check_scope("read" if channel.is_private else MARKET, session.key)
+                self.check_scope("read" if channel.is_private else MARKET, caller.key)
                 self._check_count(session.channels.keys() | accepted.keys() | {channel.name})
                 accepted[channel.name] = channel
             except CallError as problem:

@@ -139,8 +139,8 @@ class GatewayCore:
             "order.mass_quote": ("trade", quoting.mass_quote),
             "order.cancel_quotes": ("cancel", quoting.cancel_quotes),
             "mmp.list": ("read", quoting.protections),
-            "mmp.set": ("trade", quoting.set_protection),
-            "mmp.reset": ("trade", quoting.reset_protection),
+            "mmp.set": ("admin", quoting.set_protection),
+            "mmp.reset": ("admin", quoting.reset_protection),
             "mode.set": ("admin", trading.set_mode),
             "kill": ("admin", trading.kill),
         }

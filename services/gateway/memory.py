@@ -97,20 +97,26 @@ class Memory:
         """Nothing of these venues is true any more.
 
         Raises:
-            sqlite3.Error, Unreadable
+            Unreadable: something in it is damaged, or it cannot be written; the file is closed.
         """
-        gone = set(venues)
-        with self._file:
-            for resolution, slot, body in self._file.execute(
-                "SELECT resolution, slot, body FROM points"
-            ).fetchall():
-                kept = {curve: x for curve, x in _decode(body).items() if curve[1] not in gone}
-                self._file.execute(
-                    "UPDATE points SET body = ? WHERE resolution = ? AND slot = ?",
-                    (_encode(kept), resolution, slot),
-                )
-            for venue in gone:
-                self._file.execute("DELETE FROM fills WHERE venue = ?", (venue,))
+        try:
+            with self._file:
+                self._forget(set(venues))
+        except BROKEN as error:
+            self.close()
+            raise Unreadable(str(error)) from None
+
+    def _forget(self, gone: set[str]) -> None:
+        for resolution, slot, body in self._file.execute(
+            "SELECT resolution, slot, body FROM points"
+        ).fetchall():
+            kept = {curve: x for curve, x in _decode(body).items() if curve[1] not in gone}
+            self._file.execute(
+                "UPDATE points SET body = ? WHERE resolution = ? AND slot = ?",
+                (_encode(kept), resolution, slot),
+            )
+        for venue in gone:
+            self._file.execute("DELETE FROM fills WHERE venue = ?", (venue,))
 
     def _frames(self, resolution: str, now_ns: int) -> list[Frame]:
         rows = self._file.execute(

@@ -46,7 +46,8 @@ export class Desk {
     if (this.key) {
       try {
         await this.call("auth", this.key);
-      } catch {
+      } catch (error) {
+        if (error.reason === "CLOSED") return; // the next connection tries again
         this.key = null;
       }
     }

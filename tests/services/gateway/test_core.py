@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import msgspec
+
 from common import core as c
 from common import messages as m
+from common.config import AccountConfig, VenueConfig
 from services.gateway.events import ClientBlocked, ClientClosed, ClientDrained
 from services.gateway.sessions import QUEUE, TOO_MANY, TOO_SLOW
 from tests.services.gateway.kit import BTC, ENGINE, ETH, SECOND, Desk, config, order
@@ -240,6 +243,22 @@ def test_a_request_asked_twice_at_once_travels_once_and_is_answered_twice():
     assert desk.answers[third][1]["error"]["data"]["reason"] == "DUPLICATE_REQUEST"
     desk.reply(accepted=True, orders=[order()])
     assert desk.answers[first] == desk.answers[second]
+
+
+def test_a_request_that_meets_another_at_one_account_is_asked_of_none():
+    accounts = [AccountConfig("main"), AccountConfig("second", engine_number=2)]
+    venue = VenueConfig("ws://127.0.0.1:1", "http://127.0.0.1:1", accounts=accounts)
+    settings = config()
+    venues = settings.venues | {"deribit": venue}
+    desk = Desk(msgspec.structs.replace(settings, venues=venues))
+    place = dict(instrument=BTC, side="BUY", quantity="10", price="1", account="second")
+    desk.http("order.place", **place, request_id="r")
+    refused = desk.http("order.cancel_all", request_id="r")
+    assert desk.answers[refused][1]["error"]["data"]["reason"] == "DUPLICATE_REQUEST"
+    desk.reply(accepted=True, orders=[order()])
+    assert desk.core.asking == 0
+    desk.http("order.cancel_all", request_id="r")
+    assert [each.target for each in desk.asked[1:]] == [ENGINE, "orders.deribit.second"]
 
 
 def test_cancel_and_modify_go_to_the_engine_named_by_the_order_id():

@@ -137,6 +137,8 @@ def test_damaged_rows_and_other_versions_are_unreadable(memory: Memory, path: Pa
         other.execute("UPDATE points SET body = '[[[\"x\"], {}]]'")
     with pytest.raises(Unreadable):
         Memory(path).read(T0)
+    with pytest.raises(Unreadable):
+        Memory(path).forget({"toy"})
     with sqlite3.connect(path) as other:
         other.execute("PRAGMA user_version=7")
     with pytest.raises(Unreadable, match="version 7"):

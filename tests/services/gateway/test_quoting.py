@@ -198,6 +198,14 @@ def test_protection_is_set_and_reset() -> None:
     assert desk.answers[call][1]["in_doubt"] is True
 
 
+@pytest.mark.parametrize("method", ["mmp.set", "mmp.reset"])
+def test_protection_is_everybodys_and_takes_an_admin(method: str) -> None:
+    desk = Desk()
+    status, answer = desk.ask(method, "trader", index="btc_usd", interval_s=0)
+    assert (status, answer["error"]["data"]["reason"]) == (403, "FORBIDDEN")
+    assert desk.asked == []
+
+
 @pytest.mark.parametrize(
     ("params", "field"),
     [

@@ -244,6 +244,10 @@ def test_row_76_sessions_end_with_their_key():
     desk.feed(KeysChanged(KeyRing([KEYS[0], less])))
     assert desk.closed == {revoked: UNAUTHENTICATED, changed: UNAUTHENTICATED}
     assert desk.ask("order.list", "trader")[0] == 401
+    for gone in (revoked, changed):  # what it sent before it noticed
+        for method, params in (("order.place", PLACE), ("subscribe", {"channels": ["orders"]})):
+            desk.call(gone, method, **params)
+    assert desk.asked == [] and not desk.core.sessions[revoked].channels
     desk.call(kept, "order.place", **PLACE)
     assert len(desk.asked) == 1
 
