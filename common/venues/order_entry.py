@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -204,10 +204,17 @@ class FillSeen(msgspec.Struct, frozen=True):
     fill: VenueFill
 
 
+class Page(msgspec.Struct, frozen=True):
+    """Where a listing that was cut off goes on, in the venue's own words."""
+
+    method: str
+    params: dict[str, Any]
+
+
 class CallDone(msgspec.Struct, frozen=True):
     """The answer to a call. complete: a listing was not cut off. unreadable: what it lists besides
     and we cannot read: its silence about an order proves nothing. told_ns: of positions, the
-    venue's time of them."""
+    venue's time of them. following: how to ask for the rest of a listing, where that can be."""
 
     context: object
     refused: CallRefused | None = None
@@ -220,6 +227,7 @@ class CallDone(msgspec.Struct, frozen=True):
     protections: list[VenueProtection] | None = None  # None: not about them
     frozen: list[ProtectionActed] | None = None  # those that refuse quotes now
     unreadable: list[Unreadable] = []
+    following: Page | None = None
 
 
 EntryEvent = (
@@ -348,6 +356,10 @@ class OrderEntry(Protocol):
     ) -> list[VenueCall]:
         """What asks for this order by its ids; if these and its listings lack it, it does not
         exist."""
+        ...
+
+    def next_page(self, page: Page, context: object) -> VenueCall:
+        """The listing that was cut off, from there on; what it showed last may come twice."""
         ...
 
     def logout(self) -> bytes: ...

@@ -180,6 +180,7 @@ class TradingEngine:
         match event:
             case c.Started():
                 self._state.out.record(self._start)
+                self._doubts.note_gap()
                 for command in self._state.market.start():
                     self._state.out.add(command)
                 self._state.out.add(c.Subscribe(self._profit_topic))

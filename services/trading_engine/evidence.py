@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
+from typing import TypeGuard
 
 import msgspec
 
@@ -146,17 +147,16 @@ class Evidence:
     def take(self, call: Call, done: CallDone, now_ns: int) -> list[Doubt]:
         """Merge one answer; returns the doubts whose round is complete with it."""
         found = self._merge(set(call.orders), done, now_ns)
-        complete = []
-        for name in call.orders:
-            doubt = self.doubts.get(name)
-            if doubt is None or doubt.round != call.round or not doubt.outstanding:
-                continue
-            doubt.outstanding -= 1
-            doubt.found = doubt.found or name in found
+        asking = [doubt for doubt in map(self.doubts.get, call.orders) if _awaits(doubt, call)]
+        for doubt in asking:
+            doubt.found = doubt.found or doubt.name in found
             doubt.clean = doubt.clean and _could_show(doubt, done)
-            if not doubt.outstanding:
-                complete.append(doubt)
-        return complete
+        if asking and done.following is not None:
+            self._state.ask([self._entry.next_page(done.following, call).frame])
+            return []
+        for doubt in asking:
+            doubt.outstanding -= 1
+        return [doubt for doubt in asking if not doubt.outstanding]
 
     def _merge(self, asked: set[str], done: CallDone, now_ns: int) -> set[str]:
         """Take what the answer says of these orders; returns those that it knows."""
@@ -191,6 +191,10 @@ def _name(order: Order | None) -> str:
     return "" if order is None else order.state.client_order_id
 
 
+def _awaits(doubt: Doubt | None, call: Call) -> TypeGuard[Doubt]:
+    return doubt is not None and doubt.round == call.round and doubt.outstanding > 0
+
+
 def _could_show(doubt: Doubt, done: CallDone) -> bool:
     """The answer says something by its silence: it was not refused, and the listing reaches back
     to before the order. A part that cannot be read may be the order itself."""
@@ -198,7 +202,7 @@ def _could_show(doubt: Doubt, done: CallDone) -> bool:
         return done.refused.reason in NOT_KNOWN
     if done.unreadable:
         return False
-    if done.complete:
+    if done.complete or done.following is not None:
         return True
     oldest = min((order.created_ns for order in done.orders), default=0)
     return 0 < oldest < doubt.order.state.created_ns

@@ -45,6 +45,7 @@ class Fold:
         self.modes: dict[str, r.ModeRecord] = {}
         self.latches: dict[str, r.LatchRecord] = {}
         self.limits: r.LimitsRecord | None = None
+        self.sync: r.SyncRecord | None = None
         self.parents: dict[tuple[str, str], Parent] = {}
 
     # --- in -----------------------------------------------------------------------------------
@@ -81,6 +82,8 @@ class Fold:
                 self.latches[record.scope] = record
             case r.LimitsRecord():
                 self.limits = record
+            case r.SyncRecord():
+                self.sync = record
             case r.ParentRecord():
                 terms = (record.instrument, record.side, record.quantity)
                 self.parents[record.owner, record.parent] = Parent(*terms, record.used)
@@ -147,6 +150,8 @@ class Fold:
         yield r.StartRecord(self.start_counter)
         if self.limits is not None:
             yield self.limits
+        if self.sync is not None:
+            yield self.sync
         yield from self.modes.values()
         for (owner, name), parent in list(self.parents.items())[-PARENTS_KEPT:]:
             terms = (parent.instrument, parent.side, m.Exact(parent.quantity))

@@ -17,7 +17,7 @@ from common.messages import OrderTrigger as E
 from common.messages import RejectReason as R
 from common.venues.order_entry import CallDone, OrderEntry, VenueFill, VenueOrder, VenueOrderState
 from services.trading_engine.evidence import AFTER_HORIZON_NS, AGAIN_NS, Doubt, Evidence
-from services.trading_engine.records import VerdictRecord
+from services.trading_engine.records import SyncRecord, VerdictRecord
 from services.trading_engine.reports import Reports
 from services.trading_engine.state import Call, EngineState
 
@@ -51,7 +51,6 @@ class Reconciler:
         self._sync_at_ns: int | None = None
         self._round = 0
         self._synced_before = False
-        self._whole_ns: int | None = None  # the last fill when fills were last known to lack none
         self.syncs = 0  # how many times the account was read in whole
         self.resend: list[Order] = []  # cancels that never arrived
 
@@ -92,6 +91,7 @@ class Reconciler:
         return doubt.was_pending and not order.is_pending
 
     def on_down(self) -> None:
+        self.note_gap()
         self._state.forget_questions()
         self._sync = None
         self._sync_at_ns = None
@@ -194,20 +194,37 @@ class Reconciler:
 
     # --- the whole account --------------------------------------------------------------------
 
+    def note_gap(self) -> None:
+        """Fills may get lost on us. Those that come before the account is read in whole must not
+        hide them, nor after a restart: from where to ask is written down."""
+        store = self._state.store
+        if store.fills_until_ns is None:
+            store.fills_until_ns = store.last_fill_ns
+            self._state.out.record(SyncRecord(False, store.fills_until_ns))
+
+    def _close_gap(self) -> None:
+        store = self._state.store
+        store.fills_until_ns = None
+        self._state.out.record(SyncRecord(True, store.last_fill_ns))
+
     def sync(self, now_ns: int) -> None:
         """Ask for open orders, recent orders and fills, and positions."""
+        self.note_gap()
         self._sync_at_ns = now_ns + SYNC_LIMIT_NS
         self._round += 1
-        if self._whole_ns is None:  # else fills of now would hide those that were missed before
-            self._whole_ns = self._state.store.last_fill_ns
-        since_ns = max(self._whole_ns - OVERLAP_NS, now_ns - DAY_NS)
+        since_ns = max(self._fills_until_ns - OVERLAP_NS, now_ns - DAY_NS)
         call = Call("sync", now_ns, round=self._round)
         questions = self._entry.account_calls(since_ns, call)
         self._sync = _Sync(self._round, len(questions))
         self._state.ask([question.frame for question in questions])
 
+    @property
+    def _fills_until_ns(self) -> int:
+        return self._state.store.fills_until_ns or 0
+
     def sync_soon(self, now_ns: int) -> None:
         """Something the venue said was lost on us: look at the whole account again."""
+        self.note_gap()
         if self._state.logged_in and self._sync is None and self._sync_at_ns is None:
             self._sync_at_ns = now_ns + AGAIN_NS
 
@@ -224,15 +241,20 @@ class Reconciler:
         sync.fills += done.fills
         if done.positions is not None:
             self._rebase(done.positions, done.told_ns or now_ns)
+        if done.following is not None:
+            sync.outstanding += 1
+            self._sync_at_ns = now_ns + SYNC_LIMIT_NS
+            self._state.ask([self._entry.next_page(done.following, call).frame])
         if sync.outstanding:
             return False
         self._sync = None
         if not sync.clean:
             self._sync_at_ns = now_ns + AGAIN_NS
             return False
-        self._sync_at_ns = self._whole_ns = None
+        self._sync_at_ns = None
         self.syncs += 1
         self._apply(sync, now_ns)
+        self._close_gap()
         return True
 
     def _rebase(self, positions: dict[str, Decimal], told_ns: int) -> None:
@@ -241,7 +263,6 @@ class Reconciler:
         self._reports.rebase({name_of(s): quantity for s, quantity in positions.items()}, told_ns)
 
     def _apply(self, sync: _Sync, now_ns: int) -> None:
-        state = self._state
         seen_ids: set[str] = set()
         for seen in sorted(sync.orders, key=lambda order: order.updated_ns):
             known = self._reports.find_seen(seen)
@@ -249,7 +270,7 @@ class Reconciler:
             if known is not None or is_open or self._reports.succeeds(seen):
                 order = self._reports.on_order(seen, "query", now_ns)
                 seen_ids.add(order.state.client_order_id)
-        has_history = self._synced_before or state.store.last_fill_ns > 0
+        has_history = self._synced_before or self._fills_until_ns > 0
         for fill in sorted(sync.fills, key=lambda fill: fill.filled_ns):
             known = self._reports.find(fill.venue_order_id, fill.label)
             if known is None and not has_history:

@@ -152,6 +152,14 @@ class SeenRecord(m.Message):
     fills_dropped: bool
 
 
+class SyncRecord(m.Message):
+    """Up to when fills lack none. is_whole: the account was read in whole, and the link has told
+    every fill since; else those after fills_until_ns (the venue's time) are to be asked for."""
+
+    is_whole: bool
+    fills_until_ns: int
+
+
 class StopRecord(m.Message):
     """The engine was asked to end, and did."""
 
@@ -173,6 +181,7 @@ Record = (
     | LimitsRecord
     | SeenRecord
     | ParentRecord
+    | SyncRecord
     | StopRecord
 )
 

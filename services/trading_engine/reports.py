@@ -266,6 +266,7 @@ class Reports:
         if not self._state.store.knows_fill(seen.exec_id):
             fill = self._fill(None, seen)
             self._state.store.add_fill(fill)
+            self._move(fill)
             self._state.out.record(FillRecord(fill))
 
     def next_ns(self) -> int | None:
@@ -297,14 +298,17 @@ class Reports:
         state = self._state
         fill = self._fill(order, seen)
         state.store.add_fill(fill)
-        if fill.filled_ns > self._based_ns:  # else the venue's positions have it
-            state.store.move(fill)
+        self._move(fill)
         state.out.record(FillRecord(fill))
         if order is None and not state.ids.is_ours(seen.label):
             self._reduce(f"a fill of {fill.instrument} came from outside")
         if order is not None and not fill.is_leg:
             self._count_in(order, fill, source, now_ns)
         state.publish_fill(fill)
+
+    def _move(self, fill: m.Fill) -> None:
+        if fill.filled_ns > self._based_ns:  # else the venue's positions have it
+            self._state.store.move(fill)
 
     def _count_in(self, order: Order, fill: m.Fill, source: str, now_ns: int) -> None:
         before = order.state

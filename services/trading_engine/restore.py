@@ -60,6 +60,8 @@ class Restorer:
         for fill in fold.fills.values():
             fills.setdefault(fill.client_order_id, []).append(fill)
             store.add_fill(fill)
+        if fold.sync is not None and not fold.sync.is_whole:
+            store.fills_until_ns = fold.sync.fills_until_ns
         for state in (*fold.closed.values(), *fold.open.values()):
             order = Order(state)
             if state.status is S.PENDING_REPLACE:

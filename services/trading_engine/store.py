@@ -21,7 +21,11 @@ ZERO = Decimal(0)
 
 
 class OrderStore:
-    """All open orders, the recently closed ones, recent fills, and the quantity per instrument."""
+    """All open orders, the recently closed ones, recent fills, and the quantity per instrument.
+
+    Attributes:
+        fills_until_ns: fills after this time of the venue may lack some; None: none lack.
+    """
 
     def __init__(self) -> None:
         self.open: dict[str, Order] = {}
@@ -30,6 +34,7 @@ class OrderStore:
         self._fills: deque[m.Fill] = deque(maxlen=FILLS_KEPT)
         self._exec_ids: OrderedDict[str, None] = OrderedDict()
         self._fills_dropped = False
+        self.fills_until_ns: int | None = None
         self.positions: dict[str, Decimal] = {}
         self._groups: dict[str, dict[str, Order]] = {}  # linked orders by link_id
         self._working: dict[tuple[str, m.Side], Decimal] = {}

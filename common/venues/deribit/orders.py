@@ -82,6 +82,8 @@ class _Asked(msgspec.Struct, frozen=True):
 
     shape: str  # names the decoder in _done, e.g. "placed", or "count" for none
     context: object
+    method: str = ""
+    params: dict[str, Any] = {}
 
 
 class OrderEntry:
@@ -253,6 +255,9 @@ class OrderEntry:
             asked.append(("private/get_order_state_by_label", label, "orders"))
         return [self._request(*each, context([order.client_order_id])) for each in asked]
 
+    def next_page(self, page: entry.Page, context: object) -> entry.VenueCall:
+        return self._request(page.method, page.params, "trades", context)
+
     # --- answers ------------------------------------------------------------------------------
 
     def parse(self, payload: bytes, now_ns: int) -> list[entry.EntryEvent]:
@@ -327,9 +332,8 @@ class OrderEntry:
     def _request(
         self, method: str, params: dict[str, Any], shape: str, context: object
     ) -> entry.VenueCall:
-        return entry.VenueCall(
-            method, self._session.request(method, params, _Asked(shape, context))
-        )
+        asked = _Asked(shape, context, method, params)
+        return entry.VenueCall(method, self._session.request(method, params, asked))
 
 
 def _terms(order: OrderUpdated, reject_post_only: bool) -> dict[str, Any]:
@@ -398,6 +402,14 @@ def _post_only(post_only: bool, reject: bool) -> dict[str, bool]:
     return {"post_only": True, "reject_post_only": reject} if post_only else {}
 
 
+def _page_after(asked: _Asked, last: entry.VenueFill) -> entry.Page:
+    """From the time of the last one on. Times are in ms: of more than a page within one of them,
+    what is beyond the page cannot be asked for."""
+    last_ms, from_ms = last.filled_ns // NS_PER_MS, asked.params["start_timestamp"]
+    start = {"start_timestamp": last_ms if last_ms > from_ms else from_ms + 1}
+    return entry.Page(asked.method, asked.params | start)
+
+
 def _done(asked: _Asked, result: msgspec.Raw, us_out: int) -> entry.EntryEvent:
     context = asked.context
     match asked.shape:
@@ -412,7 +424,10 @@ def _done(asked: _Asked, result: msgspec.Raw, us_out: int) -> entry.EntryEvent:
             return entry.CallDone(context, orders=orders, complete=complete, unreadable=bad)
         case "trades":
             fills, bad, complete = read_trades(result)
-            return entry.CallDone(context, fills=fills, complete=complete, unreadable=bad)
+            following = None if complete or not fills else _page_after(asked, fills[-1])
+            return entry.CallDone(
+                context, fills=fills, complete=complete, unreadable=bad, following=following
+            )
         case "positions":
             positions = decode_positions(result)
             return entry.CallDone(context, positions=positions, told_ns=us_out * 1000)
