@@ -39,10 +39,10 @@ class Orders:
     def apply(self, order: m.OrderUpdated, start_ns: int = 0) -> bool:
         """Whether this was news. start_ns: when its engine started, 0 in a reply to a command."""
         name, account = order.client_order_id, (order.venue, order.account)
-        start_ns = self._starts[account] = max(start_ns, self._starts.get(account, 0))
+        start_ns = self._hear(account, start_ns)
         version = start_ns, order.revision
         known = self._orders.get(name)
-        if known is not None and self._versions[name] >= version:
+        if known is not None and self._version(name, start_ns) >= version:
             return False
         was_closed = known is not None and known.status.is_final
         self._orders[name], self._versions[name] = order, version
@@ -56,11 +56,22 @@ class Orders:
         if not snapshot.owner:
             account = snapshot.venue, snapshot.account
             self.synced.add(account)
+            self._hear(account, start_ns)
             named = {order.client_order_id for order in snapshot.orders}
             for order in self.find([account], None, closed=False):
                 if order.client_order_id not in named:
                     self._drop(order.client_order_id)
         return [order for order in snapshot.orders if self.apply(order, start_ns)]
+
+    def _hear(self, account: Account, start_ns: int) -> int:
+        """When the engine of this account started, as far as we know by now."""
+        start_ns = self._starts[account] = max(start_ns, self._starts.get(account, 0))
+        return start_ns
+
+    def _version(self, name: str, start_ns: int) -> tuple[int, int]:
+        """What a reply told before we had heard of the engine's start is of the one we hear."""
+        known_ns, revision = self._versions[name]
+        return known_ns or start_ns, revision
 
     def _drop(self, name: str) -> None:
         del self._orders[name]

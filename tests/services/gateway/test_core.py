@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import msgspec
 
+import pytest
+
 from common import core as c
 from common import messages as m
 from common.config import AccountConfig, VenueConfig
@@ -191,6 +193,23 @@ def test_an_answer_that_overtakes_its_event_is_told_on_the_channel_and_once_only
     assert desk.data(1) == []
     desk.bus("order.deribit.main.trader", order(revision=3, status=m.OrderStatus.CANCELED))
     assert [data["status"] for data in desk.data(1)] == ["CANCELED"]
+
+
+@pytest.mark.parametrize("heard_before", [False, True])
+def test_an_answer_before_the_first_event_of_an_engine_is_told_once(heard_before: bool):
+    """The first order after the start: nothing but an empty snapshot can tell who speaks."""
+    desk = Desk()
+    if heard_before:
+        empty = m.OrderSnapshot("deribit", "main", "", [])
+        desk.bus("order.deribit.main", empty, start_ns=7)
+    desk.subscribe(desk.client(1, "trader"), "orders")
+    desk.data(1)
+    desk.http("order.place", "trader", instrument=BTC, side="BUY", quantity="100", price="50000.5")
+    desk.reply(accepted=True, orders=[order()])
+    canceled = order(revision=2, status=m.OrderStatus.CANCELED)
+    desk.bus("order.deribit.main.trader", order(), start_ns=7)
+    desk.bus("order.deribit.main.trader", canceled, start_ns=7)
+    assert [data["status"] for data in desk.data(1)] == ["NEW", "CANCELED"]
 
 
 def test_a_snapshot_of_the_engine_tells_readers_also_what_is_open_no_more():
