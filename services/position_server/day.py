@@ -34,7 +34,8 @@ ZERO = Decimal(0)
 
 
 class KeptBook(msgspec.Struct, frozen=True):
-    """One Book as it is saved."""
+    """One Book as it is saved. cost: "" for what it is worth at the mark. profit: in USD, as far as
+    it is known; expires_ns: of the instrument. These two stand in for a definition that is gone."""
 
     owner: str
     instrument: str
@@ -44,6 +45,18 @@ class KeptBook(msgspec.Struct, frozen=True):
     fees: dict[str, str]
     mark: float | None
     index: float | None
+    profit: str | None = None
+    expires_ns: int | None = None
+
+    def begin(self) -> KeptBook:
+        """The same on a new day."""
+        cost = "" if self.mark is not None else self.cost
+        return msgspec.structs.replace(self, cost=cost, realized="0", fees={}, profit="0")
+
+    def is_over(self, now_ns: int) -> bool:
+        """Nothing is held any more, or it has expired: the profit is what it was."""
+        has_expired = self.expires_ns is not None and now_ns >= self.expires_ns
+        return self.profit is not None and (has_expired or not self.quantity)
 
 
 class KeptDay(msgspec.Struct, frozen=True):
@@ -135,6 +148,8 @@ class Day:
         for fill in fills:
             if not fill.moves_position or fill.filled_ns <= max(self.since_ns, self._floor_ns):
                 continue
+            if fill.exec_id in (self._owned if fill.owner else self._counted):
+                continue
             instrument = instruments.get(fill.instrument)
             if instrument is None or any(name == fill.instrument for _, name in self._kept):
                 self._waiting.append(fill)
@@ -180,7 +195,9 @@ class Day:
         self, venue: str, account: str, marks: Callable[[str], Marks], now_ns: int
     ) -> ProfitOfDay:
         sums: dict[str, Decimal] = {ACCOUNT: ZERO}
-        missing = [self.problem, self._missing(marks)]
+        missing = [self.problem, self._missing(marks, now_ns)]
+        for (owner, _), kept in self._kept.items():
+            sums[owner] = sums.get(owner, ZERO) + Decimal(kept.profit or "0")
         for (owner, name), book in self._books.items():
             profit = book.profit()
             if profit is None:
@@ -212,6 +229,8 @@ class Day:
                 {currency: str(fee) for currency, fee in book.position.fees.items()},
                 book.mark,
                 book.index,
+                None if (profit := book.profit()) is None else str(profit),
+                book.position.instrument.definition.expiration_ns,
             )
             for (owner, name), book in self._books.items()
         ]
@@ -246,6 +265,8 @@ class Day:
         self.start_ns = self.since_ns = self._start_of(now_ns)
         held = {key: book for key, book in self._books.items() if book.position.quantity}
         self._books = {key: book.begin() for key, book in held.items()}
+        kept = {key: each for key, each in self._kept.items() if not each.is_over(now_ns)}
+        self._kept = {key: each.begin() for key, each in kept.items() if each.quantity}
         self.is_changed = True
 
     def _compare(
@@ -276,11 +297,12 @@ class Day:
             if each == name and book.mark is not None:
                 book.align(ZERO)
 
-    def _missing(self, marks: Callable[[str], Marks]) -> str:
+    def _missing(self, marks: Callable[[str], Marks], now_ns: int) -> str:
         """What the figures lack, in words."""
         if not self.since_ns:
             return "the venue has not told the positions yet"
-        unknown = {name for _, name in self._kept} | {fill.instrument for fill in self._waiting}
+        unknown = {name for (_, name), kept in self._kept.items() if not kept.is_over(now_ns)}
+        unknown |= {fill.instrument for fill in self._waiting}
         if unknown:
             return f"no definition of {min(unknown)}"
         for (_, name), book in self._books.items():
@@ -303,7 +325,11 @@ def load(payload: bytes) -> KeptDay:
 def _restored(kept: KeptBook, instrument: Instrument) -> Book:
     book = Book(instrument)
     position = book.position
-    position.quantity, position.cost = kept.quantity, Decimal(kept.cost)
+    position.quantity = kept.quantity
+    if kept.cost:
+        position.cost = Decimal(kept.cost)
+    else:
+        position.open_at(kept.quantity, exact(kept.mark or 0.0))
     position.realized_pnl = Decimal(kept.realized)
     position.fees = {currency: Decimal(fee) for currency, fee in kept.fees.items()}
     book.mark, book.index = kept.mark, kept.index

@@ -190,6 +190,39 @@ def test_what_was_saved_waits_for_its_definition() -> None:
     assert told(again).text == f"no definition of {LINEAR}"
 
 
+def test_a_day_that_begins_while_the_server_is_down_opens_at_the_marks_it_saw() -> None:
+    """Yesterday's profit is not today's, whatever comes first: clock, definitions or prices."""
+    scene = Scene().started()
+    scene.bus(by("a", fill(1, 2, 100, LINEAR, fee="1"))).bus(ticker(LINEAR, 90.0))
+    payload = saved(scene)
+    scene.now = DAY_NS + 60 * S
+    again = restarted(scene, payload, report(2, 100, LINEAR))
+    first = told(again)
+    assert (first.day_start_ns, first.pnl, first.strategies) == (DAY_NS, 0, {"a": 0})
+    again.bus(ticker(LINEAR, 80.0))
+    profit = told(again)
+    assert (profit.complete, profit.pnl, profit.strategies) == (True, -20, {"a": -20})
+
+
+def test_what_expired_before_a_restart_needs_no_definition_any_more() -> None:
+    scene = Scene().started()
+    dated = define("sim.ETH-1JAN70", m.InstrumentKind.FUTURE, m.ContractType.LINEAR)
+    scene.bus(msgspec.structs.replace(dated, expiration_ns=T0 + 10 * S))
+    fills = [fill(1, 2, 100, dated.instrument), fill(2, -1, 110, dated.instrument, at=2)]
+    for one in fills:
+        scene.bus(by("a", one))
+    payload = saved(scene.bus(ticker(dated.instrument, 104.0)))
+    early = restarted(scene, payload, report(1, 100, dated.instrument))
+    assert told(early).text == f"no definition of {dated.instrument}"
+    scene.wait(10)
+    again = restarted(scene, payload)
+    again.bus(m.FillSnapshot("sim", "main", "", [by("a", one) for one in fills]))
+    profit = told(again)
+    assert (profit.complete, profit.pnl, profit.strategies) == (True, 14, {"a": 14})
+    again.now = DAY_NS
+    assert told(again).strategies == {}
+
+
 def test_old_executions_are_forgotten_and_stay_counted() -> None:
     scene = Scene().started()
     fills = [fill(number, 1, 100, SPOT, at=number + 1) for number in range(2_100)]
