@@ -289,6 +289,7 @@ def _print_order(order: dict[str, Any]) -> None:
         return  # refused before it became an order, or nobody knows
     price = f" at {order['price']}" if order.get("price") else ""
     price += f" {order['price_type']}" if order.get("price_type") else ""
+    price += f", trigger {order['trigger_price']}" if order.get("trigger_price") else ""
     filled = order.get("cum_quantity")
     progress = f", {filled} filled at {output.price(order.get('avg_price'))}"
     print(
@@ -329,8 +330,15 @@ NUMBERS = {"quantity", "price", "filled", "average", "mark", "unrealized", "real
 }
 
 
+TERMS = (
+    ("trigger_price", "trigger"),
+    ("trigger_offset", "trails by"),
+    ("display_quantity", "shows"),
+    ("contingency_type", "linked:"),
+)
+
+
 def _order_row(order: dict[str, Any]) -> tuple[Any, ...]:
-    note = "in doubt" if order.get("in_doubt_since_ns") else order.get("tag", "")
     return (
         order["client_order_id"],
         order["instrument"],
@@ -341,8 +349,18 @@ def _order_row(order: dict[str, Any]) -> tuple[Any, ...]:
         order.get("cum_quantity"),
         output.price(order.get("avg_price")),
         order["status"],
-        "external" if order.get("external") else note,
+        _order_note(order),
     )
+
+
+def _order_note(order: dict[str, Any]) -> str:
+    """What the other columns do not tell: doubt, where from, and what the order waits for."""
+    notes = [
+        "in doubt" if order.get("in_doubt_since_ns") else "",
+        "external" if order.get("external") else order.get("tag", ""),
+        *(f"{words} {order[name]}" for name, words in TERMS if order.get(name)),
+    ]
+    return ", ".join(note for note in notes if note)
 
 
 def _position_row(position: dict[str, Any]) -> tuple[Any, ...]:

@@ -102,11 +102,12 @@ class Answers:
         state, name = order.state, item.request.request_id
         late = bool(item.deadline_ns) and now_ns >= item.deadline_ns
         whole = item.answered or late or item.kind != "place" or order.is_final
+        placed_with = self._placed_with(order) if item.kind == "place" else []
         if item.accepted and whole:
-            item.result = m.CommandReply(name, True, orders=[state, *self._placed_with(order)])
+            item.result = m.CommandReply(name, True, orders=[state, *placed_with])
         elif late or self._was_lost(item, state):
             text = "the venue has not answered yet; the order's events will tell"
-            orders = [state, *self._placed_with(order)]
+            orders = [state, *placed_with]
             item.result = m.CommandReply(name, False, text=text, in_doubt=True, orders=orders)
 
     def _placed_with(self, order: Order) -> list[m.OrderUpdated]:

@@ -169,6 +169,14 @@ def test_lists_are_tables_or_json(run: Any, gateway: Any) -> None:
     assert "-0.00000001" in run("positions").out
 
 
+def test_what_an_order_waits_for_is_shown(run: Any, gateway: Any) -> None:
+    stop = {"trigger_price": "49000", "tag": "exit", "contingency_type": "OCO"}
+    gateway.answer = {"orders": [ORDER | stop]}
+    assert "exit, trigger 49000, linked: OCO" in run("orders").out
+    gateway.answer = ORDER | stop
+    assert "trigger 49000" in run("cancel", ORDER["client_order_id"]).out
+
+
 # what is typed, the exit code, what the answer names
 BAD_INPUT = [
     ("place x sideways 1 --price 1", 2, "side"),

@@ -101,6 +101,15 @@ def test_a_cancelled_first_order_takes_the_others_with_it(desk: SimulatedDesk):
         assert desk.reach(other.client_order_id, S.CANCELED).text == "oto_primary_closed"
 
 
+def test_cancelling_all_tells_each_of_them_once_and_as_it_ended(desk: SimulatedDesk):
+    names = [order.client_order_id for order in placed(desk)]
+    for name in names:
+        desk.reach(name, S.NEW)
+    reply = desk.ask(m.CancelAll(owner="trader"))
+    assert [order.client_order_id for order in reply.orders] == names
+    assert {order.status for order in reply.orders} == {S.CANCELED}
+
+
 def test_a_waiting_order_can_be_modified_and_cancelled_by_itself(desk: SimulatedDesk):
     first, profit, stop = placed(desk, contingency_type=T.OTO)
     desk.reach(profit.client_order_id, S.NEW)
