@@ -8,6 +8,9 @@ from tests.sim.simulation import Simulation
 
 SEEDS = {
     2655: "a fill that the venue told after its list had replaced ours was counted twice",
+    2930: "a fill that the venue told before its order, and a list meanwhile, was counted twice",
+    2835: "a fill was missed: the engine was told a newer one, and died before it had asked",
+    3689: "the same, without any fill before",
 }
 
 

@@ -278,6 +278,16 @@ def test_a_fill_of_an_order_that_stays_unknown_is_told_as_external(bench: Bench)
     assert (fill.external, fill.client_order_id) == (True, "")
 
 
+def test_row_37_an_early_fill_that_a_list_tells_meanwhile_is_counted_once(bench: Bench):
+    bench.twin.place(direction="buy", instrument_name="BTC-PERPETUAL", amount=50, price=1.0)
+    bench.deliver(bench.twin.fill("V1", 50)[:1])
+    bench.cut()
+    bench.connect()
+    assert len(bench.fills()) == 1
+    bench.advance(1.1)
+    assert len(bench.fills()) == 1
+
+
 def test_a_cancel_that_meets_a_filled_order_finds_that_out(bench: Bench):
     order = bench.placed()
     bench.held = []

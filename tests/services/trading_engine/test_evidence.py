@@ -11,7 +11,7 @@ from common import core as c
 from common import messages as m
 from common.messages import OrderStatus as S
 from services.trading_engine.evidence import PROVED_AT_ONCE
-from tests.services.trading_engine.kit import SECOND, Bench, place
+from tests.services.trading_engine.kit import MS, SECOND, Bench, place
 from tests.services.trading_engine.twin import Refuse
 
 BY_LABEL = "private/get_order_state_by_label"
@@ -60,6 +60,22 @@ def test_one_set_of_listings_serves_all_doubts():
     bench.advance(3.1)
     calls = Counter(method for method, _ in bench.twin.received)
     assert calls[BY_LABEL] == 2 * 20 and all(calls[name] <= 5 for name in LISTINGS)
+
+
+def test_fills_on_several_pages_do_not_put_the_proof_off():
+    bench = Bench().start()
+    order = bench.placed(quantity="100")
+    bench.twin.page = 2
+    bench.losing = True
+    request = bench.ask(place())
+    bench.losing = False
+    for _ in range(5):
+        bench.advance(0.1)
+        bench.twin.now_ms = bench.now // MS
+        bench.deliver(bench.twin.fill(order.venue_order_id, 10.0))
+    bench.advance(2.0 + 5.0)
+    (reply,) = bench.replies(request)
+    assert statuses(bench, [reply.orders[0].client_order_id]) == {S.REJECTED}
 
 
 @pytest.mark.parametrize("rate", [20.0, 4.0])

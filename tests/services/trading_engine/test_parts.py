@@ -166,6 +166,7 @@ def test_records_come_back_as_they_were_written():
             records.VerdictRecord("1", m.OrderStatus.REJECTED, "absent"),
             records.ReplyRecord("k", m.CommandReply("r", True, orders=[order])),
             records.ModeRecord(m.TradingMode.HALTED, "why", "who"),
+            records.SyncRecord(False, T0),
         ],
     )
     assert records.decode([records.encode(entry)]) == [entry]

@@ -46,6 +46,23 @@ def test_a_fill_before_the_venues_positions_counts_once() -> None:
     assert len(bench.fills()) == 1
 
 
+def test_a_fill_from_outside_after_the_first_positions_counts() -> None:
+    bench = Bench()
+    answer = bench.twin.receive
+
+    def fill_after_positions(frame: bytes) -> list[bytes]:
+        answers = answer(frame)
+        if b"private/get_positions" in frame:
+            bench.twin.now_ms += 5
+            bench.twin.place(direction="buy", instrument_name=SYMBOL, amount=50, price=1.0)
+            bench.twin.fill("V1", 50)  # only the list tells it
+        return answers
+
+    bench.twin.receive = fill_after_positions  # type: ignore[method-assign]
+    bench.start()
+    assert count(bench) == D(50)
+
+
 def test_a_flat_account_is_flat() -> None:
     bench = Bench().start()
     order = bench.placed(quantity="100")

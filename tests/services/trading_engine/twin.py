@@ -26,6 +26,7 @@ class VenueTwin:
         received: (method, params) of all calls that arrived.
         refuse: error to answer the next call of a method with.
         crossing: an edit of a post-only order to one of these prices ends it.
+        page: trades in one answer.
     """
 
     def __init__(self, now_ms: int) -> None:
@@ -35,6 +36,7 @@ class VenueTwin:
         self.received: list[tuple[str, Json]] = []
         self.refuse: dict[str, Refuse] = {}
         self.crossing: set[float] = set()
+        self.page = 1000
         self.now_ms = now_ms
         self._number = 0
 
@@ -165,7 +167,8 @@ class VenueTwin:
             trades = [t for t in self.trades if symbol in (None, t["instrument_name"])]
             trades = [t for t in trades if t["timestamp"] >= since_ms]
             only = params.get("currency") in (None, "BTC")
-            return {"trades": trades if only else [], "has_more": False}
+            shown = trades[: self.page] if only else []
+            return {"trades": shown, "has_more": only and len(trades) > self.page}
         if name == "get_order_state":
             return self._known(params["order_id"])
         found = list(self.orders.values())
