@@ -28,6 +28,7 @@ from common import messages as m
 from common.errors import BadMessage, CrossdeskError
 from common.rundir import RunDir
 from common.transport.clock import Clock
+from common.transport.joining import Awaited
 
 SILENT_S = 1.5
 CONNECT_S = 1.0
@@ -102,6 +103,7 @@ class Client:
         self._topics: dict[str, _Topic] = {}
         self._connected: set[str] = set()
         self._beats: dict[int, float] = {}  # publisher start -> when it was last heard
+        self._awaited = Awaited()
         self._dealers: dict[str, zmq.Socket[bytes]] = {}
 
     def __enter__(self) -> Client:
@@ -132,9 +134,11 @@ class Client:
             self._subscriber.subscribe(b"health.")
         if topic not in self._topics:
             self._topics[topic] = _Topic()
+            self._awaited.ask(topic, time.monotonic())
             self._subscriber.subscribe(codec.subscription(topic))
 
     def unsubscribe(self, topic: str) -> None:
+        self._awaited.end(topic)
         if self._topics.pop(topic, None) is not None:
             self._subscriber.unsubscribe(codec.subscription(topic))
 
@@ -169,6 +173,7 @@ class Client:
         while timeout_s is None or time.monotonic() - quiet_since < timeout_s:
             if not self._subscriber.poll(0):
                 yield from self._silent_topics()
+                self._ask_for_missing()
                 if not self._subscriber.poll(100):
                     continue
             for received in self._take(self._subscriber.recv()):
@@ -192,7 +197,7 @@ class Client:
         start, sequence = envelope.publisher_start_ns, envelope.sequence
         if start < known.start_ns:
             return []  # late, of the one before, or the clock went back: see _silent_topics
-        self._beats[start] = time.monotonic()
+        self._hear(start)
         lost: list[Received | Lost] = []
         if known.synced and start == known.start_ns:
             is_part = isinstance(envelope.message, m.InstrumentList)
@@ -206,20 +211,38 @@ class Client:
         if is_delta and not known.synced and not isinstance(envelope.message, SNAPSHOTS):
             return lost
         known.start_ns, known.sequence, known.synced = start, sequence, True
+        self._awaited.end(topic)
         times = envelope.venue_time_ns, envelope.received_ns, envelope.sent_ns
         return [*lost, Received(topic, envelope.message, sequence, *times)]
 
     def _lose(self, topic: str, reason: str) -> Lost:
         """Forget the topic's state and ask for a snapshot."""
         self._topics[topic].synced = False
+        self._ask(topic)
+        return Lost(topic, reason)
+
+    def _ask(self, topic: str) -> None:
+        self._awaited.ask(topic, time.monotonic())
         self._subscriber.unsubscribe(codec.subscription(topic))
         self._subscriber.subscribe(codec.subscription(topic))
-        return Lost(topic, reason)
+
+    def _ask_for_missing(self) -> None:
+        """Only when nothing is waiting to be read: what is missing might be there."""
+        if self._beats:  # else there is nobody to ask
+            for topic in self._awaited.due(time.monotonic()):
+                self._ask(topic)
+
+    def _hear(self, start: int) -> None:
+        """A publisher lives."""
+        now = time.monotonic()
+        if start not in self._beats:
+            self._awaited.begin_again(now)
+        self._beats[start] = now
 
     def _on_beat(self, health_topic: str, envelope: codec.Envelope) -> list[Received | Lost]:
         beat, start = envelope.message, envelope.publisher_start_ns
         assert isinstance(beat, m.Health)
-        self._beats[start] = time.monotonic()
+        self._hear(start)
         lost: list[Received | Lost] = []
         for topic, sequence in beat.sequences.items():
             known = self._topics.get(topic)

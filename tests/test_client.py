@@ -17,6 +17,7 @@ from common import messages as m
 from common.client import Client, Lost, NoAnswer, NotRunning, Received, exact_text, publisher_of
 from common.linked import linked_order
 from common.rundir import RunDir
+from common.transport import joining
 from tests import samples
 
 TOPIC = "quote.deribit.BTC-PERPETUAL"
@@ -123,6 +124,28 @@ def test_a_delta_after_a_hole_waits_for_the_snapshot(client: Client, publisher: 
     assert isinstance(first, Received) and isinstance(first.message, m.BookSnapshot)
     assert isinstance(lost, Lost)
     assert isinstance(second, Received) and isinstance(second.message, m.BookSnapshot)
+
+
+def test_row_58_a_snapshot_that_got_lost_is_asked_for_again(
+    client: Client, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "FIRST_S", 0.05)
+    client.subscribe(TOPIC)
+    publisher.wait_for(TOPIC)  # and nothing is answered
+
+    def answer() -> None:
+        wanted = b"\x01" + codec.subscription(TOPIC)
+        for _ in range(200):
+            publisher.beat({})
+            if publisher.socket.poll(50) and publisher.socket.recv() == wanted:
+                publisher.send(1, quote(1.0))
+                return
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    received = next(client.messages(timeout_s=20.0))
+    thread.join(20)
+    assert isinstance(received, Received) and received.message == quote(1.0)
 
 
 def test_row_60_a_restart_of_the_publisher_is_told(client: Client, publisher: Publisher) -> None:

@@ -2,7 +2,8 @@
 
 Per topic the sequence must grow by one. A hole, a publisher that started anew or one that fell
 silent makes the topic lost: the core is told, and we subscribe again for a snapshot. The beats of a
-publisher carry its last sequences, so that a lost last message is noticed too.
+publisher carry its last sequences, so that a lost last message is noticed too. A snapshot that does
+not come is asked for again: see joining.py.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from common.core import BusMessage, Event, TopicLost
 from common.errors import BadMessage
 from common.transport import sockets
 from common.transport.clock import now_ns
+from common.transport.joining import Awaited
 
 BEATS = "health."
 SILENT_S = 1.5
@@ -53,6 +55,7 @@ class Subscriber:
         self._prefixes: set[str] = set()
         self._topics: dict[str, Topic] = {}
         self._beats: dict[int, float] = {}  # publisher start -> loop time of its last beat
+        self._awaited = Awaited()
         self.bad_frames = 0
         self._socket = sockets.make(context, zmq.SUB)
         self._socket.setsockopt(zmq.SNDHWM, 0)  # else subscriptions above 1,000 are lost
@@ -81,6 +84,7 @@ class Subscriber:
             self._socket.setsockopt(zmq.UNSUBSCRIBE, codec.subscription(topic))
         self._exact.add(topic)
         self._topics[topic] = Topic()
+        self._awaited.ask(topic, self._loop.time())
         self._socket.setsockopt(zmq.SUBSCRIBE, codec.subscription(topic))
 
     def unsubscribe(self, topic: str) -> None:
@@ -88,6 +92,7 @@ class Subscriber:
         group = self._prefixes if is_prefix else self._exact
         if topic in group:
             group.discard(topic)
+            self._awaited.end(topic)
             names = list(self._topics) if is_prefix else [topic]
             for name in names:
                 if not self._follows(name):
@@ -135,7 +140,7 @@ class Subscriber:
         if start < known.start_ns:
             return False  # a late message of the one before, or the clock went back: see _silence
         if start not in self._beats:
-            self._beats[start] = self._loop.time()
+            self._hear(start)
         if known.synced and start == known.start_ns:
             if sequence == known.sequence + 1:
                 known.sequence = sequence
@@ -149,6 +154,7 @@ class Subscriber:
         if isinstance(message, DELTAS) and not (is_prefix or isinstance(message, SNAPSHOTS)):
             return False
         known.start_ns, known.sequence, known.synced = start, sequence, True
+        self._awaited.end(topic)
         return True
 
     def _lose(self, topic: str, reason: str) -> None:
@@ -167,7 +173,7 @@ class Subscriber:
         beat = envelope.message
         assert isinstance(beat, m.Health)
         start = envelope.publisher_start_ns
-        self._beats[start] = self._loop.time()
+        self._hear(start)
         for topic, sequence in beat.sequences.items():
             known = self._topics.get(topic)
             if known is None or start < known.start_ns:
@@ -176,6 +182,13 @@ class Subscriber:
                 self._lose(topic, "the last messages are missing")
             elif not known.synced:
                 self._ask_again(topic)
+
+    def _hear(self, start: int) -> None:
+        """A publisher lives."""
+        now = self._loop.time()
+        if start not in self._beats:
+            self._awaited.begin_again(now)
+        self._beats[start] = now
 
     def _check_beats(self) -> None:
         """Loses the topics of publishers that missed three beats; a late loop judges nobody."""
@@ -187,6 +200,9 @@ class Subscriber:
             self._beats = dict.fromkeys(self._beats, now)
             return
         self._silence({start for start, seen in self._beats.items() if now - seen > SILENT_S})
+        if self._beats:  # else there is nobody to ask
+            for topic in self._awaited.due(now):
+                self._ask_again(topic)
 
     def _silence(self, starts: set[int]) -> None:
         """These publishers are gone; whoever speaks next on their topics is the new one, even if

@@ -16,6 +16,7 @@ import pytest
 from common import core as c
 from common import messages as m
 from common.rundir import RunDir
+from common.transport import joining
 from common.transport import publisher as publisher_module
 from common.transport.loop import Shell
 
@@ -119,6 +120,29 @@ def test_row_58_a_joiner_gets_a_snapshot_and_then_the_deltas_after_it(run, run_d
     snapshot, delta = reader.of(c.BusMessage)
     assert isinstance(snapshot.message, m.BookSnapshot) and snapshot.sequence == 2
     assert delta.message == book(3.0) and delta.sequence == 3
+
+
+def test_row_58_a_snapshot_that_got_lost_is_asked_for_again(
+    run, run_dir: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else happens on the topic, so nothing else tells of the loss."""
+    monkeypatch.setattr(joining, "FIRST_S", 0.05)
+    asked: list[str] = []
+
+    def answer(event: c.Event) -> list[object]:
+        if isinstance(event, c.Subscribed):
+            asked.append(event.topic)
+            if asked.count(event.topic) > 2 and event.topic.startswith("book."):
+                return [c.PublishSnapshot(event.topic, m.BookSnapshot("deribit.X", [1.0, 1.0], []))]
+        return []
+
+    run(Shell("a", Scripted(answer), run_dir, publisher="md.a"))
+    reader = Scripted(silent)
+    joiner = run(Shell("b", reader, run_dir, publisher="md.b", subscribe=["md.a"]))
+    joiner.do(c.Subscribe("trade.deribit.X"), c.Subscribe("book.deribit.X"))
+    wait_for(lambda: reader.of(c.BusMessage))
+    assert not reader.of(c.TopicLost)
+    assert asked.count("trade.deribit.X") == 1  # no trade is not a lost one
 
 
 def test_a_reader_that_leaves_and_comes_back_at_once_is_a_first_reader(

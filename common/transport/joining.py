@@ -1,0 +1,81 @@
+"""Snapshots that have not come: a publisher whose queue was full drops them like anything else.
+
+What moves shows by itself, in beats and in deltas that lack their beginning. A topic at rest says
+nothing, so it is asked for again, ever more seldom; after TRIES it is taken for one that has
+nothing to tell, until a publisher is heard that was not there before.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import msgspec
+
+FIRST_S = 2.0
+TRIES = 6  # some two minutes
+WITH_SNAPSHOT = frozenset(
+    {
+        "account",
+        "book",
+        "depth",
+        "fill",
+        "index",
+        "instrument",
+        "instruments",
+        "order",
+        "profit",
+        "protection",
+        "quote",
+        "strategy",
+        "ticker",
+    }
+)
+
+
+class _Asked(msgspec.Struct):
+    due: float
+    tries: int = 0
+
+
+class Awaited:
+    """The exact topics whose snapshot is awaited.
+
+    Args:
+        chance: between 0 and 1, so that many readers do not ask at once.
+    """
+
+    def __init__(self, chance: Callable[[], float] = random.random) -> None:
+        self._chance = chance
+        self._asked: dict[str, _Asked] = {}
+
+    def ask(self, topic: str, now: float) -> None:
+        """It is asked for now, for the first time or again."""
+        if topic.partition(".")[0] not in WITH_SNAPSHOT:
+            return
+        asked = self._asked.setdefault(topic, _Asked(now))
+        asked.due = now + self._delay(asked.tries)
+
+    def end(self, topic: str) -> None:
+        """It came, or nobody wants it any more."""
+        self._asked.pop(topic, None)
+
+    def due(self, now: float) -> list[str]:
+        """Those to ask for again; who calls this does so."""
+        found = [
+            topic
+            for topic, asked in self._asked.items()
+            if asked.due <= now and asked.tries < TRIES
+        ]
+        for topic in found:
+            self._asked[topic].tries += 1
+        return found
+
+    def begin_again(self, now: float) -> None:
+        """A publisher is heard for the first time, and may have what nobody had."""
+        for asked in self._asked.values():
+            asked.tries = 0
+            asked.due = now + self._delay(0)
+
+    def _delay(self, tries: int) -> float:
+        return float(FIRST_S * 2.0**tries * (0.5 + self._chance()))
