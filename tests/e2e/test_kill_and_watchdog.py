@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,11 +16,11 @@ import requests
 import yaml
 
 from common.rundir import RunDir
-from services.cli.supervisor import Supervisor
+from services.cli.health import READY, Beats
+from services.cli.supervisor import WATCHDOG, Supervisor
 from tests.e2e.desk import CHECKOUT, Desk, prepare, running
 
-# These kill and stop processes and wait for the watchdog: they want a machine to themselves.
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.xdist_group("watched")  # one desk for all of them
 
 ENGINE = "trading_engine.deribit.main"
 PERPETUAL = "deribit.BTC-PERPETUAL"
@@ -88,6 +89,35 @@ def place(desk: Desk, price: str = "50000") -> dict[str, Any]:
     )
 
 
+@contextmanager
+def burst(desk: Desk, count: int) -> Iterator[list[dict[str, Any]]]:
+    """Orders from so many threads as fast as they are answered, until the block ends. The block
+    begins when five were accepted."""
+    stop, sent = threading.Event(), []
+
+    def send() -> None:
+        while not stop.is_set():
+            sent.append(place(desk))
+
+    threads = [threading.Thread(target=send) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        eventually(lambda: len([x for x in sent if x["accepted"]]) >= 5, "orders are placed")
+        yield sent
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def is_watched(desk: Desk) -> bool:
+    """The watchdog has heard every process that runs, so that it would miss each of them."""
+    with Beats([WATCHDOG], RunDir(desk.run_dir)) as beats:
+        beats.wait_for_all([WATCHDOG.name], 2)
+        return beats.state(WATCHDOG.name) == READY
+
+
 def pid_of(desk: Desk, name: str) -> int:
     rows = Supervisor(RunDir(desk.run_dir)).states()
     return next((int(row["pid"]) for row in rows if row["name"] == name), 0)
@@ -107,21 +137,11 @@ def replaced(desk: Desk, name: str, pid: int) -> Callable[[], bool]:
 def test_row_26_kill_in_a_burst_leaves_nothing_open_and_holds_over_kill_9(
     released: Desk,
 ) -> None:
-    stop, sent = threading.Event(), []
-
-    def burst() -> None:
-        while not stop.is_set():
-            sent.append(place(released))
-
-    threads = [threading.Thread(target=burst) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    eventually(lambda: len([x for x in sent if x["accepted"]]) >= 5, "orders are placed")
-    killed = released.cli("kill", "on", "--reason", "test", "--json")
-    refused = eventually(lambda: [x for x in sent if x.get("reason") == "KILL_SWITCH"], "refused")
-    stop.set()
-    for thread in threads:
-        thread.join()
+    with burst(released, 3) as sent:
+        killed = released.cli("kill", "on", "--reason", "test", "--json")
+        refused = eventually(
+            lambda: [x for x in sent if x.get("reason") == "KILL_SWITCH"], "refused"
+        )
     assert killed.code == 0 and killed.json["latched"], killed.err
     assert "test" in refused[0]["text"]
     eventually(lambda: open_at_venue(released) == 0, "nothing is open")
@@ -164,7 +184,7 @@ def test_row_26_a_latch_made_by_hand_and_the_gateways_call(released: Desk) -> No
 
 @pytest.mark.parametrize("name", [ENGINE, "market_data.deribit", "gateway"])
 def test_row_15_a_stopped_process_is_noticed_and_replaced(released: Desk, name: str) -> None:
-    eventually(lambda: place(released)["accepted"], "all is well")
+    eventually(lambda: place(released)["accepted"] and is_watched(released), "all is well")
     pid = pid_of(released, name)
     os.kill(pid, signal.SIGSTOP)
     eventually(replaced(released, name, pid), f"another {name}")
@@ -177,26 +197,17 @@ def test_the_watchdog_itself_is_replaced_and_goes_on_watching(released: Desk) ->
     pid = pid_of(released, "watchdog")
     os.kill(pid, signal.SIGKILL)
     eventually(replaced(released, "watchdog", pid), "another watchdog")
-    eventually(lambda: place(released)["accepted"], "all is well")
+    eventually(lambda: place(released)["accepted"] and is_watched(released), "all is well")
     pid = pid_of(released, "market_data.deribit")
     os.kill(pid, signal.SIGSTOP)
-    eventually(replaced(released, "market_data.deribit", pid), "another market_data", 40)
+    eventually(replaced(released, "market_data.deribit", pid), "another market_data")
 
 
 def test_row_12_sigterm_in_a_burst_loses_no_order(released: Desk) -> None:
-    pid, stop, sent = pid_of(released, ENGINE), threading.Event(), []
-
-    def burst() -> None:
-        while not stop.is_set():
-            sent.append(place(released))
-
-    thread = threading.Thread(target=burst)
-    thread.start()
-    eventually(lambda: len([x for x in sent if x["accepted"]]) >= 5, "orders are placed")
-    os.kill(pid, signal.SIGTERM)
-    eventually(lambda: not os.path.exists(f"/proc/{pid}"), "the engine ended", 10)
-    stop.set()
-    thread.join()
+    pid = pid_of(released, ENGINE)
+    with burst(released, 1) as sent:
+        os.kill(pid, signal.SIGTERM)
+        eventually(lambda: not os.path.exists(f"/proc/{pid}"), "the engine ended")
     eventually(lambda: place(released)["accepted"], "trades again")
     orders = call(released, "GET", "/orders")["orders"]
     known = {order["client_order_id"] for order in orders}
