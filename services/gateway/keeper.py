@@ -64,9 +64,14 @@ class Keeper:
 
     async def _stop(self) -> None:
         """A disk that is stuck is not waited for."""
-        tasks = [self._writing] if self._writing is not None else []
-        tasks.append(self._shell.loop.create_task(self._write()))
-        await asyncio.wait(tasks, timeout=END_S)
+        await asyncio.wait([self._shell.loop.create_task(self._end())], timeout=END_S)
+
+    async def _end(self) -> None:
+        assert self._memory is not None
+        if self._writing is not None:
+            await self._writing  # one call at a time
+        await self._write()
+        self._memory.close()
 
     async def _write(self) -> None:
         assert self._memory is not None

@@ -26,6 +26,7 @@ from common.messages import (
     Side,
     TimeInForce,
     TradingMode,
+    TriggerPrice,
 )
 from common.messages import RejectReason as R
 
@@ -252,12 +253,30 @@ def test_a_stop_limit_is_judged_by_its_trigger():
     "waiting",
     [
         order(None, order_type=OrderType.TAKE_PROFIT, trigger_price=D("90000")),
-        order("90000", order_type=OrderType.TAKE_PROFIT_LIMIT, trigger_price=D("90000")),
+        order(
+            "90000",
+            side=Side.SELL,
+            order_type=OrderType.TAKE_PROFIT_LIMIT,
+            trigger_price=D("90000"),
+        ),
+        order("30000", order_type=OrderType.TAKE_PROFIT_LIMIT, trigger_price=D("30000")),
         order(None, order_type=OrderType.TRAILING_STOP, trigger_offset=D("5000.25")),
     ],
 )
 def test_what_waits_for_a_price_may_be_far_from_the_market(waiting: PlaceOrder):
     assert check(waiting, limits(), state()) is None
+
+
+@pytest.mark.parametrize(("side", "price"), [(Side.BUY, "90000"), (Side.SELL, "30000")])
+@pytest.mark.parametrize("trigger", [None, *TriggerPrice])
+def test_a_take_profit_that_the_market_has_passed_already_is_judged_by_the_market(
+    side: Side, price: str, trigger: TriggerPrice | None
+):
+    """It wakes at once and may trade up to its price."""
+    kind = OrderType.TAKE_PROFIT_LIMIT
+    awake = order(price, side=side, order_type=kind, trigger_price=D(price), trigger=trigger)
+    refusal = check(awake, limits(), state())
+    assert refusal is not None and refusal.reason is R.PRICE_COLLAR
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 0.0, -1.0, None])

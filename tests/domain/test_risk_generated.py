@@ -221,11 +221,25 @@ def judge_market(order: PlaceOrder, definition: Any, market: Market) -> None:
     near = [market.mark, market.low, market.high]
     if definition.kind is not InstrumentKind.OPTION:
         near.append(market.last)
-    if order.trigger_price is not None:
+    if order.trigger_price is not None and not is_awake(order, market):
         near = [float(order.trigger_price)]
     for reference in near:
         if reference is not None and math.isfinite(reference) and reference > 0:
             assert abs(price - reference) <= reference * percent / 100 * 1.000001
+
+
+def is_awake(order: PlaceOrder, market: Market) -> bool:
+    """The market is at the trigger of a take profit, or nobody knows where it is."""
+    name = order.trigger.value.lower() if order.trigger is not None else "mark"
+    level = getattr(market, name)
+    if (level is None or level <= 0) and None not in (market.bid, market.ask):
+        level = (market.bid + market.ask) / 2 if min(market.bid, market.ask) > 0 else None
+    if order.order_type is not OrderType.TAKE_PROFIT_LIMIT:
+        return False
+    trigger = float(order.trigger_price or 0)
+    if level is None or level <= 0:
+        return True
+    return level <= trigger if order.side is Side.BUY else level >= trigger
 
 
 def judge_account(order: PlaceOrder, definition: Any, state: State) -> None:

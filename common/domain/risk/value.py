@@ -15,7 +15,7 @@ from common.domain.risk.facts import (
     Refusal,
 )
 from common.domain.risk.limits import ZERO, limit_of
-from common.messages import InstrumentKind, PlaceOrder, Side
+from common.messages import InstrumentKind, OrderType, PlaceOrder, Side, TriggerPrice
 from common.messages import RejectReason as R
 
 FIGURES = ("bid", "ask", "mark", "last", "index")
@@ -143,7 +143,7 @@ def _check_band(order: PlaceOrder, market: Market) -> Refusal | None:
 def _references(case: Case) -> dict[str, Decimal]:
     """The prices an order must be near to, all of them."""
     order, market = case.order, case.state.market
-    if order.order_type in TRIGGERED_LIMIT and order.trigger_price is not None:
+    if _waits(order, market) and order.trigger_price is not None:
         return {"trigger price": order.trigger_price}  # the market will be there when it wakes
     found = {
         "mid": market.mid,
@@ -156,3 +156,12 @@ def _references(case: Case) -> dict[str, Decimal]:
     if case.instrument.definition.kind is InstrumentKind.OPTION and len(references) > 1:
         references.pop("last", None)  # an option's last trade may be days old
     return references
+
+
+def _waits(order: PlaceOrder, market: Market) -> bool:
+    """Whether it sleeps until the market is at its trigger. One that the market has passed already
+    wakes at once: a stop's limit is behind the market then, a take profit's would trade."""
+    if order.order_type is not OrderType.TAKE_PROFIT_LIMIT or order.trigger_price is None:
+        return order.order_type in TRIGGERED_LIMIT
+    level = market.known((order.trigger or TriggerPrice.MARK).value.lower()) or market.mid
+    return level is not None and (level - order.trigger_price) * order.side.sign > 0
