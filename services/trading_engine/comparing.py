@@ -21,7 +21,7 @@ from services.trading_engine.state import Call, EngineState
 
 NS_PER_S = 1_000_000_000
 EVERY_NS = 4 * NS_PER_S  # while orders are open or were a moment ago
-IDLE_NS = 30 * NS_PER_S
+WIDE_NS = 6 * NS_PER_S  # fills of everything: others may trade the account, unheard as well
 ACTIVE_NS = 60 * NS_PER_S
 BUSY_NS = 2 * NS_PER_S  # other questions go first
 SOON_NS = NS_PER_S  # between two rounds, however much somebody asks for one
@@ -57,6 +57,7 @@ class Comparing:
         self._round: _Round | None = None
         self._number = 0
         self._next_ns = 0
+        self._wide_ns = 0  # when fills of everything are due
         self._whole_ns = 0  # when the account was read in whole
         self._since_ns: dict[str, int] = {}  # by currency: fills of before are known
         self._active: dict[str, int] = {}  # instrument -> when an order of it last changed
@@ -67,7 +68,7 @@ class Comparing:
         """The account was read in whole."""
         self._whole_ns, self._round = now_ns, None
         self._since_ns.clear()
-        self._next_ns = now_ns + EVERY_NS
+        self._next_ns = self._wide_ns = now_ns + EVERY_NS
 
     def on_down(self) -> None:
         self._round = None
@@ -107,7 +108,10 @@ class Comparing:
     def _ask(self, now_ns: int) -> None:
         currencies = self._currencies(now_ns)
         is_idle = not currencies and not self._state.store.open
-        self._next_ns = now_ns + (IDLE_NS if is_idle else EVERY_NS)
+        if now_ns >= self._wide_ns:
+            self._wide_ns = now_ns + WIDE_NS
+            currencies = self._state.market.settlements()
+        self._next_ns = self._wide_ns if is_idle else now_ns + EVERY_NS
         since_ns = {name: self._since_ns.get(name, self._whole_ns) for name in currencies}
         since_ns = {name: each_ns - OVERLAP_NS for name, each_ns in since_ns.items()}
         self._number += 1

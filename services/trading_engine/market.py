@@ -105,6 +105,10 @@ class MarketView:
     def instrument(self, name: str) -> Instrument | None:
         return self._instruments.get(name)
 
+    def settlements(self) -> list[str]:
+        """The currencies that anything known settles in."""
+        return sorted({each.definition.settlement for each in self._instruments.values()})
+
     def name_of(self, symbol: str) -> str:
         """Our name of the venue's symbol."""
         return self._names.get(symbol, f"{self._venue}.{symbol}")
