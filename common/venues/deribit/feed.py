@@ -29,6 +29,7 @@ from common.venues.deribit.session import (
     SessionEvent,
 )
 from common.venues.deribit.states import status_of
+from common.venues.deribit.whole_numbers import Count, Milliseconds
 from common.venues.streams import (
     BookChange,
     BookReset,
@@ -68,11 +69,11 @@ class _Level(msgspec.Struct, array_like=True, gc=False):
 #  "ETH-10SEP21-3350-P","change_id":14617771529,"bids":[["new",0.019,93.0]],"asks":[]}
 class _Book(msgspec.Struct, gc=False):
     instrument_name: str
-    change_id: int
-    timestamp: int
+    change_id: Count
+    timestamp: Milliseconds
     bids: list[_Level] = []
     asks: list[_Level] = []
-    prev_change_id: int | None = None
+    prev_change_id: Count | None = None
     type: str = ""
 
 
@@ -96,8 +97,8 @@ class _Trade(msgspec.Struct, gc=False):
     price: float
     amount: float
     direction: str
-    timestamp: int
-    trade_seq: int = 0
+    timestamp: Milliseconds
+    trade_seq: Count = 0
     liquidation: str | None = None
 
 
@@ -118,7 +119,7 @@ class _Greeks(msgspec.Struct, gc=False):
 
 class _Ticker(msgspec.Struct, gc=False):
     instrument_name: str
-    timestamp: int
+    timestamp: Milliseconds
     best_bid_price: float | None = None
     best_bid_amount: float | None = None
     best_ask_price: float | None = None
@@ -145,13 +146,13 @@ class _Ticker(msgspec.Struct, gc=False):
 class _Index(msgspec.Struct, gc=False):
     index_name: str
     price: float
-    timestamp: int
+    timestamp: Milliseconds
 
 
 class _State(msgspec.Struct, gc=False):
     instrument_name: str
     state: str
-    timestamp: int = 0
+    timestamp: Milliseconds = 0
 
 
 class _Platform(msgspec.Struct, gc=False):

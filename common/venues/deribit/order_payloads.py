@@ -29,6 +29,7 @@ import msgspec
 
 from common.errors import VenueProtocolError
 from common.messages import Liquidity, OrderType, PriceType, Side, TimeInForce, TriggerPrice
+from common.venues.deribit.whole_numbers import Milliseconds
 from common.venues.order_entry import (
     QuoteTag,
     Unreadable,
@@ -52,12 +53,14 @@ STATES = {
     "rejected": VenueOrderState.REJECTED,
     "cancelled": VenueOrderState.CANCELED,
 }
+LIQUIDATION = "liquidation"  # an order type
+ENDED_BY_LIQUIDATION = "autoliquidation"
 ENDED_BY_CALENDAR = "settlement"  # cancel_reason of a day order and of an expired instrument
 ORDER_TYPES = {
     "limit": OrderType.LIMIT,
     "market": OrderType.MARKET,
     "market_limit": OrderType.MARKET_TO_LIMIT,
-    "liquidation": OrderType.MARKET,
+    LIQUIDATION: OrderType.MARKET,
     "stop_market": OrderType.STOP,
     "stop_limit": OrderType.STOP_LIMIT,
     "take_market": OrderType.TAKE_PROFIT,
@@ -100,8 +103,8 @@ class _Order(msgspec.Struct, gc=False):
     filled_amount: Decimal | None = None
     average_price: Decimal | None = None
     label: str = ""
-    creation_timestamp: int = 0
-    last_update_timestamp: int = 0
+    creation_timestamp: Milliseconds = 0
+    last_update_timestamp: Milliseconds = 0
     post_only: bool = False
     reduce_only: bool = False
     trigger_price: Decimal | None = None
@@ -118,6 +121,7 @@ class _Order(msgspec.Struct, gc=False):
     advanced: str = ""
     usd: Decimal | None = None
     implv: Decimal | None = None
+    is_liquidation: bool = False
 
 
 class _Trade(msgspec.Struct, gc=False):
@@ -130,11 +134,12 @@ class _Trade(msgspec.Struct, gc=False):
     fee: Decimal
     fee_currency: str
     liquidity: str
-    timestamp: int
+    timestamp: Milliseconds
     label: str | None = None
     combo_id: str | None = None
     legs: list[msgspec.Raw] | None = None
     quote_id: str | None = None
+    liquidation: str | None = None  # the sides that were liquidated: "M", "T" or "MT"
 
 
 class _Placed(msgspec.Struct, gc=False):
@@ -309,6 +314,9 @@ def _order(order: _Order) -> VenueOrder:
         primary_venue_order_id=order.primary_order_id,
         handed_on=order.order_state == "triggered",
         quote=names,
+        liquidation=order.order_type == LIQUIDATION
+        or order.is_liquidation
+        or order.cancel_reason == ENDED_BY_LIQUIDATION,
         **optional,
     )
 
@@ -346,4 +354,5 @@ def _fill(trade: _Trade) -> VenueFill:
         fee_currency=trade.fee_currency,
         filled_ns=trade.timestamp * NS_PER_MS,
         combo=trade.instrument_name if trade.legs else trade.combo_id or "",
+        liquidation=trade.liquidity in (trade.liquidation or ""),
     )

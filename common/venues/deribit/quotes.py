@@ -32,6 +32,7 @@ from common.venues.deribit.order_payloads import (
     plain,
 )
 from common.venues.deribit.session import RpcError
+from common.venues.deribit.whole_numbers import Count, Milliseconds, Seconds
 
 PROTECTION_CHANNEL = "user.mmp_trigger.any"
 MAX_QUOTES = 100
@@ -65,19 +66,19 @@ class _Quoted(msgspec.Struct, gc=False):
 
 class _Settings(msgspec.Struct, gc=False):
     index_name: str
-    interval: int
-    frozen_time: int
+    interval: Seconds
+    frozen_time: Seconds
     mmp_group: str = ""
     max_quote_quantity: Decimal | None = None
     quantity_limit: Decimal | None = None
     delta_limit: Decimal | None = None
     vega_limit: Decimal | None = None
-    trade_count_limit: int | None = None
+    trade_count_limit: Count | None = None
 
 
 class _Frozen(msgspec.Struct, gc=False):
     index_name: str
-    frozen_until: int
+    frozen_until: Milliseconds
     mmp_group: str = ""
 
 

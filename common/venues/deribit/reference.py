@@ -27,6 +27,7 @@ from common.messages import (
 )
 from common.venues.deribit.session import EMPTY, NS_PER_MS, VENUE_NAME, RpcError
 from common.venues.deribit.states import status_of
+from common.venues.deribit.whole_numbers import Count, Milliseconds
 from common.venues.streams import RestBook
 
 SYMBOL = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -68,7 +69,7 @@ class _Instrument(msgspec.Struct):
     taker_commission: Decimal = ZERO
     strike: Decimal | None = None
     option_type: str = ""
-    creation_timestamp: int = 0
+    creation_timestamp: Milliseconds = 0
     expiration_timestamp: int | None = None
     is_active: bool = True
     state: str = ""
@@ -93,8 +94,8 @@ class _Combo(msgspec.Struct):
 
 class _OrderBook(msgspec.Struct):
     instrument_name: str
-    timestamp: int
-    change_id: int
+    timestamp: Milliseconds
+    change_id: Count
     bids: list[tuple[float, float]]
     asks: list[tuple[float, float]]
 
@@ -285,6 +286,8 @@ def _expiration_ns(data: _Instrument, kind: InstrumentKind) -> int | None:
         return None
     if data.expiration_timestamp is None:
         raise ValueError("expiration_timestamp is missing")
+    if not 0 <= data.expiration_timestamp * NS_PER_MS < 2**63:
+        raise ValueError("an expiration_timestamp of unusable size")
     return data.expiration_timestamp * NS_PER_MS
 
 

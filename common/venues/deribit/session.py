@@ -17,6 +17,7 @@ from common.config import Credentials
 from common.errors import VenueProtocolError
 from common.venues.deribit import auth
 from common.venues.deribit.venue_clock import VenueClock
+from common.venues.deribit.whole_numbers import Microseconds, Seconds
 
 VENUE_NAME = "deribit"
 NS_PER_MS = 1_000_000
@@ -127,14 +128,14 @@ class _Envelope(msgspec.Struct, rename="camel", gc=False):
     params: _Params | None = None
     result: msgspec.Raw = EMPTY
     error: RpcError | None = None
-    us_in: int = 0
-    us_out: int = 0
+    us_in: Microseconds = 0
+    us_out: Microseconds = 0
 
 
 class _Tokens(msgspec.Struct, gc=False):
     access_token: str
     refresh_token: str
-    expires_in: int
+    expires_in: Seconds
     scope: str = ""
 
 

@@ -121,3 +121,33 @@ def test_row_39_an_unknown_code_leaves_the_order_in_doubt_and_an_unknown_id_chan
     before = bench.open_orders()
     bench.feed(c.VenueFrame(LINK, answer, bench.now))
     assert bench.open_orders() == before
+
+
+ENDLESS = 10**30  # a whole number that no message can carry
+
+
+@pytest.mark.parametrize("name", ["creation_timestamp", "last_update_timestamp"])
+def test_an_order_of_an_endless_time_is_unreadable_and_stops_nothing(bench: Bench, name: str):
+    told(bench, in_new_words(bench, order_type="limit", **{name: ENDLESS}))
+    assert counted(bench, "orders_unreadable") == 1
+    assert bench.placed().status is S.NEW
+
+
+def test_a_fill_of_an_endless_time_is_unreadable_and_stops_nothing(bench: Bench):
+    order = bench.placed()
+    trade = {
+        "trade_id": "1",
+        "order_id": order.venue_order_id,
+        "instrument_name": "BTC-PERPETUAL",
+        "direction": "buy",
+        "price": 49000,
+        "amount": 10,
+        "fee": 0,
+        "fee_currency": "BTC",
+        "liquidity": "M",
+        "timestamp": ENDLESS,
+    }
+    params = {"channel": "user.trades.any.any.raw", "data": [trade]}
+    frame = json.dumps({"method": "subscription", "params": params}).encode()
+    bench.feed(c.VenueFrame(LINK, frame, bench.now))
+    assert counted(bench, "trades_unreadable") == 1
