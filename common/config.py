@@ -33,6 +33,8 @@ ZeroOrMore = Annotated[int, msgspec.Meta(ge=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 TimeOfDay = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")]
 STRATEGY_NAME = re.compile(r"[a-z][a-z0-9_-]{0,19}\Z")
+ACCOUNT_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")  # a part of topics, sockets and files
+SCHEMES = {"websocket_url": ("ws://", "wss://"), "http_url": ("http://", "https://")}
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
@@ -399,9 +401,13 @@ def load_risk(path: Path) -> RiskConfig:
 def _check(config: DeskConfig, source: str) -> None:
     engines: set[int] = set()
     for name, venue in config.venues.items():
+        _check_addresses(name, venue, source)
         names: set[str] = set()
         for account in venue.accounts:
             key = f"venues.{name}.accounts"
+            if not ACCOUNT_NAME.match(account.name):
+                problem = f"{account.name!r}: 1 to 32 characters of A-Z a-z 0-9 _ -"
+                raise ConfigError(source, f"{key}.name", problem)
             if account.name in names:
                 raise ConfigError(source, key, f"account {account.name!r} is listed twice")
             if account.engine_number in engines:
@@ -414,8 +420,15 @@ def _check(config: DeskConfig, source: str) -> None:
     _check_strategies(config, source)
 
 
+def _check_addresses(name: str, venue: VenueConfig, source: str) -> None:
+    for key, schemes in SCHEMES.items():
+        if not getattr(venue, key).startswith(schemes):
+            problem = f"begins with {' or '.join(schemes)}"
+            raise ConfigError(source, f"venues.{name}.{key}", problem)
+
+
 def _check_strategies(config: DeskConfig, source: str) -> None:
-    owners = {key.owner for key in config.gateway.keys if key.owner}
+    owners = {key.owner or key.key_id for key in config.gateway.keys}
     for strategy in config.strategies:
         check_strategy(strategy, config, source)
         if strategy.name in owners:

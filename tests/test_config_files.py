@@ -46,6 +46,22 @@ def test_production_cancels_on_disconnect_and_hides_its_market() -> None:
     assert all(not key.secret for key in config.gateway.keys)
 
 
+@pytest.mark.parametrize("key", ["key_id: grid", "key_id: other, owner: grid"])
+def test_no_key_owns_the_orders_of_a_strategy(tmp_path: Path, key: str) -> None:
+    """A key without an owner owns under its id."""
+    digest = "0" * 64
+    path = tmp_path / "desk.yaml"
+    path.write_text(
+        "desk: d\n"
+        "venues: {deribit: {websocket_url: ws://127.0.0.1:1, http_url: http://127.0.0.1:1,"
+        " accounts: [{name: main}]}}\n"
+        "strategies: [{name: grid, file: grid.py, venue: deribit}]\n"
+        f"gateway: {{keys: [{{{key}, secret_sha256: '{digest}'}}]}}\n"
+    )
+    with pytest.raises(ConfigError, match="'grid' is the owner"):
+        configuration.load(path)
+
+
 def test_row_86_a_key_that_cannot_be_used_is_named_before_anything_starts(tmp_path: Path) -> None:
     text = (DIRECTORY / "production.example.yaml").read_text()
     old = 'public_key: "'
@@ -67,6 +83,7 @@ def test_row_86_a_missing_secret_is_named(missing: str, monkeypatch: pytest.Monk
     assert "a-value" not in str(raised.value)
 
 
+ADDRESSES = "websocket_url: ws://x, http_url: http://x"
 # what is written, what the error names
 BROKEN = [
     ("desk: x\nvenues: {}\nbogus: 1\n", "bogus"),
@@ -76,6 +93,12 @@ BROKEN = [
     ("- 1\n", "object"),
     ("", "object"),
     ("desk: x\nvenues: {deribit: {websocket_url: ws://x}}\n", "http_url"),
+    (f"desk: x\nvenues: {{deribit: {{{ADDRESSES.replace('ws://', 'x://')}}}}}\n", "websocket_url"),
+    (f"desk: x\nvenues: {{deribit: {{{ADDRESSES.replace('http://', '')}}}}}\n", "http_url"),
+    (
+        f"desk: x\nvenues: {{deribit: {{{ADDRESSES}, accounts: [{{name: my main}}]}}}}\n",
+        "accounts.name",
+    ),
     ("desk: x\nvenues: {}\ngateway: {port: many}\n", "gateway.port"),
     ("desk: x\nvenues: {}\nsimulators: [{venue: deribit, port: 8700}]\n", "port"),
 ]

@@ -105,7 +105,7 @@ def _read(file: str) -> dict[str, Any]:
         found = json.loads(text, parse_float=str, parse_int=str)  # exact numbers travel as text
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror or error}", "file") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{file}: not JSON: {error}", "file") from None
     body = {"quotes": found} if isinstance(found, list) else found
     if not isinstance(body, dict) or not isinstance(body.get("quotes"), list):

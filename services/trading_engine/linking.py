@@ -7,6 +7,7 @@ checks, with the exposure that the others leave it: see groups.py for how they c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -17,6 +18,7 @@ from common.messages import FillCondition, LinkedOrder, PlaceOrder
 from common.messages import RejectReason as R
 from common.venues.contract import Capabilities
 
+ONE = Decimal(1)
 COUNTS = {T.OCO: 1, T.OTOCO: 2}
 
 
@@ -73,11 +75,13 @@ def check(
     """The checks of the linked orders; those of the first one are passed."""
     holding = known.holding
     for index, other in enumerate(others):
+        before = others[:index]
         given = msgspec.structs.replace(
             known,
             open_orders=known.open_orders + 1 + index,
             same_orders=0,
-            holding=None if holding is None else _holding(first, others[:index], other, holding),
+            holding=None if holding is None else _holding(first, before, other, holding),
+            legs=[(_holding(first, before, other, leg, each), each) for leg, each in known.legs],
         )
         refusal = risk.check(other, limits, given)
         if refusal is not None:
@@ -89,17 +93,26 @@ def check(
 
 
 def _holding(
-    first: PlaceOrder, before: Sequence[PlaceOrder], other: PlaceOrder, holding: Holding
+    first: PlaceOrder,
+    before: Sequence[PlaceOrder],
+    other: PlaceOrder,
+    holding: Holding,
+    each: Decimal = ONE,
 ) -> Holding:
-    """What is held and ordered when this one may fill."""
+    """What is held and ordered when this one may fill. each: of a leg for one of its combo."""
     if first.contingency_type is T.OCO:
         return holding  # as if the first one were not there: it is not, once this one trades
     if other.side is first.side:
-        holding = holding.with_order(first.side, first.quantity)
+        holding = _with(holding, first, each)
     elif first.fill_condition is FillCondition.COMPLETE_FILL:
-        position = holding.position + first.side.sign * first.quantity
+        position = holding.position + first.side.sign * first.quantity * each
         holding = msgspec.structs.replace(holding, position=position)
     if first.contingency_type is T.OTO:
         for earlier in before:
-            holding = holding.with_order(earlier.side, earlier.quantity)
+            holding = _with(holding, earlier, each)
     return holding
+
+
+def _with(holding: Holding, order: PlaceOrder, each: Decimal) -> Holding:
+    side = order.side if each > 0 else order.side.opposite
+    return holding.with_order(side, order.quantity * abs(each))

@@ -103,7 +103,14 @@ def test_a_whole_call_comes_from_standard_input(
 
 @pytest.mark.parametrize(
     ("text", "field"),
-    [("", "file"), ("[", "file"), ("{}", "file"), ('{"quotes": 1}', "file"), ("[]", "mmp_group")],
+    [
+        ("", "file"),
+        ("[", "file"),
+        ("{}", "file"),
+        ('{"quotes": 1}', "file"),
+        ("[]", "mmp_group"),
+        ("[" * 100_000, "file"),
+    ],
 )
 def test_a_file_that_holds_no_quotes_is_wrong_use(
     run: Any, gateway: Any, tmp_path: Path, text: str, field: str

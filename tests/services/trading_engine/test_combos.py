@@ -9,6 +9,11 @@ import pytest
 
 from common import messages as m
 from common.config import LimitsConfig
+from common.domain import risk
+from common.domain.exposure import Holding
+from common.domain.instrument import Instrument
+from common.messages import RejectReason as R
+from services.trading_engine import linking
 from tests.services.trading_engine.kit import PERP, PERPETUAL, Bench, D
 from tests.services.trading_engine.twin import VenueTwin
 
@@ -107,3 +112,35 @@ def test_the_desk_trades_a_combo_that_came_up_at_run_time() -> None:
     assert bench.order(order.client_order_id).price == 0
     assert bench.asked(m.CancelOrder(order.client_order_id)).accepted
     assert bench.open_orders() == []
+
+
+@pytest.mark.parametrize(("side", "reason"), [(m.Side.BUY, R.EXPOSURE), (m.Side.SELL, None)])
+def test_linked_orders_of_a_combo_count_in_its_legs_together_with_the_first(
+    side: m.Side, reason: R | None
+) -> None:
+    """Bought 60 and, once that is hit, 60 more: 120 of the near leg, and -120 of the other."""
+    combo = msgspec.structs.replace(
+        PERPETUAL,
+        instrument=f"deribit.{COMBO}",
+        symbol=COMBO,
+        kind=m.InstrumentKind.FUTURE_COMBO,
+    )
+    near = msgspec.structs.replace(PERPETUAL, instrument=f"deribit.{NEAR}", symbol=NEAR)
+    legs = [
+        (Holding(Instrument(near)), D(1)),
+        (Holding(Instrument(PERPETUAL)), D(-1)),
+    ]
+    market = risk.Market(bid=-2.5, ask=2.5, min_price=-900.0, max_price=900.0, is_signed=True)
+    known = risk.State(Instrument(combo), market, legs=legs)
+    limits = risk.Limits.of(LimitsConfig(max_position={NEAR: "100", "BTC-PERPETUAL": "100"}))
+    first = m.PlaceOrder(
+        combo.instrument,
+        m.Side.BUY,
+        D(60),
+        price=D(0),
+        contingency_type=m.ContingencyType.OTO,
+        linked_orders=[m.LinkedOrder(side, price=D(0))],
+    )
+    assert risk.check(first, limits, known) is None
+    refusal = linking.check(first, linking.secondaries(first), limits, known)
+    assert (refusal.reason if refusal else None) is reason
