@@ -85,11 +85,13 @@ class VenueOrder(msgspec.Struct, frozen=True):
     price_type: PriceType | None = None  # what price counts
     working_price: Decimal | None = None  # where such an order is now
     quote: QuoteTag | None = None  # label is its quote_key then
+    liquidation: bool = False  # the venue made it, or ended it, to liquidate the account
 
 
 class VenueFill(msgspec.Struct, frozen=True):
     """One execution of an own order. combo: the symbol of the combo traded, of its own fill and of
-    those of its legs, which all name the combo's order."""
+    those of its legs, which all name the combo's order. liquidation: it was our side that the venue
+    liquidated."""
 
     exec_id: str
     venue_order_id: str
@@ -103,6 +105,7 @@ class VenueFill(msgspec.Struct, frozen=True):
     fee_currency: str
     filled_ns: int
     combo: str = ""
+    liquidation: bool = False
 
     @property
     def is_leg(self) -> bool:

@@ -103,6 +103,8 @@ class Reports:
             event = E.RECONCILED if source == "query" and not answers else None
             if order.apply(trigger, now_ns, facts, event):
                 self._state.publish(order, source, seen.updated_ns)
+                if seen.liquidation:
+                    self._reduce_for_liquidation(order.state.instrument)
         self._state.store.put(order)
         self._flush_orphans(seen.venue_order_id, now_ns)
         return order
@@ -170,6 +172,12 @@ class Reports:
             state.trip = state.trip or text
         else:
             self._reduce(f"an order of {state.market.name_of(seen.symbol)} came from outside")
+
+    def _reduce_for_liquidation(self, instrument: str) -> None:
+        """Whoever else may trade this account: the venue found it to have too much risk."""
+        state, code = self._state, m.RejectReason.EXTERNAL_ORDERS
+        reason = f"the venue liquidates this account: {instrument}"
+        state.tighten(state.venue, m.TradingMode.REDUCING, reason, code)
 
     def _reduce(self, reason: str) -> None:
         """Somebody else trades this account, or the venue does: until a person has looked, no more
@@ -300,7 +308,9 @@ class Reports:
         state.store.add_fill(fill)
         self._move(fill)
         state.out.record(FillRecord(fill))
-        if order is None and not state.ids.is_ours(seen.label):
+        if seen.liquidation:
+            self._reduce_for_liquidation(fill.instrument)
+        elif order is None and not state.ids.is_ours(seen.label):
             self._reduce(f"a fill of {fill.instrument} came from outside")
         if order is not None and not fill.is_leg:
             self._count_in(order, fill, source, now_ns)

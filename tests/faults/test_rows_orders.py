@@ -9,6 +9,7 @@ import pytest
 
 from common import messages as m
 from common.messages import OrderStatus as S
+from common.messages import OrderTrigger
 from tests import figures
 from tests.faults.kit import (
     ENGINE,
@@ -178,6 +179,30 @@ def test_row_31_after_a_breach_of_the_rate_limit_the_engine_is_silent(faulty: Fa
     silent = min(asked()) - struck.at
     figures.note("P7", "silence after 10028", ">= 5 s", f"{silent:.1f} s", silent >= 4.9, row=31)
     assert silent >= 4.5
+    eventually(faulty.is_equal, "the venue's truth")
+
+
+def test_row_38_reports_that_the_venue_lost_are_found_on_a_link_that_lives(faulty: Faulty) -> None:
+    """A cancel and a fill that nobody is told of; the link stays as it is."""
+    links = faulty.proxy.accepted
+    ended, filled = (faulty.place(tag=f"row38{n}").orders[0] for n in range(2))
+    lost = [faulty.proxy.drop(notifications(f"user.{x}"), times=None) for x in ("orders", "trades")]
+    faulty.venue("private/cancel", order_id=ended.venue_order_id)
+    faulty.venue("private/edit", order_id=filled.venue_order_id, amount=30, price=50001)
+    begun = NOW()
+    eventually(settled(faulty, "row380", S.CANCELED), "the end is found")
+
+    def is_changed() -> bool:
+        order = faulty.only("row381")
+        return order is not None and (order.price, order.quantity) == (D("50001"), D(30))
+
+    eventually(is_changed, "the change is found")
+    took = NOW() - begun
+    faulty.proxy.rules.clear()
+    assert lost[0].seen and faulty.proxy.accepted == links  # by asking, not by a new link
+    order = faulty.only("row381")
+    assert order is not None and order.event is OrderTrigger.RECONCILED
+    figures.note("P12", "lost reports on a live link", "10 s", f"{took:.1f} s", took <= 10, row=38)
     eventually(faulty.is_equal, "the venue's truth")
 
 

@@ -249,7 +249,7 @@ class Simulation:
     def _rest(self) -> tuple[float, float]:
         world, checker = self.world, self.checker
         self._heal()
-        healed_ns = equal_ns = world.now_ns
+        healed_ns = equal_ns = settled_ns = world.now_ns
         found_ns = healed_ns + int((P3_LOST_S - P3_BAR_S) * NS_PER_S)  # what was lost just now
         end_ns = healed_ns + int(REST_S * NS_PER_S)
         first_ns: int | None = None
@@ -262,15 +262,16 @@ class Simulation:
                 first_ns = first_ns or equal_ns
             elif world.now_ns > max(up_ns, equal_ns, found_ns) + P3_BAR_S * NS_PER_S:
                 raise Violation("P3", problem)
-            if not problem and not checker.doubts() and not checker.owed():
+            is_settled = not checker.doubts() and not checker.owed()
+            settled_ns = settled_ns if is_settled else world.now_ns
+            if not problem and is_settled:
                 break
         else:
             text = f"after {REST_S:g} s in doubt: {checker.doubts()}, owed: {checker.owed()}"
             raise Violation("P2" if checker.doubts() else "P1", text)
-        settled_ns = world.now_ns
         self._settle_requests()
         checker.check_rest()
-        equal_s = max(0, (first_ns or settled_ns) - up_ns) / NS_PER_S
+        equal_s = max(0, (first_ns or world.now_ns) - up_ns) / NS_PER_S
         return equal_s, max(0, settled_ns - up_ns) / NS_PER_S
 
     def _heal(self) -> None:

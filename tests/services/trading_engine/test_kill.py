@@ -172,6 +172,33 @@ def test_row_40_orders_from_outside_reduce_and_too_many_halt_the_desk():
     assert set_latch.scope == "desk" and "from outside" in set_latch.reason
 
 
+@pytest.mark.parametrize("told", ["an order of the venue", "the end of ours", "a fill"])
+def test_row_40_a_liquidation_reduces_also_where_others_may_trade_the_account(told: str):
+    bench = Bench().start()  # no max_external_orders
+    ours = bench.placed().venue_order_id
+    by_venue = {"direction": "sell", "instrument_name": "BTC-PERPETUAL", "amount": 10, "price": 1}
+    if told == "an order of the venue":
+        bench.deliver(bench.twin.place(**by_venue, type="liquidation"))
+    elif told == "the end of ours":
+        bench.deliver(bench.twin.end(ours, "autoliquidation"))
+    else:
+        trade, _ = bench.twin.fill(ours, 10.0)
+        bench.deliver([trade.replace(b'"liquidity": "M"', b'"liquidity": "M", "liquidation": "M"')])
+    refused = bench.asked(place())
+    assert refused.reason is R.EXTERNAL_ORDERS and "liquidates" in refused.text
+    assert bench.asked(m.SetMode(ACTIVE, "looked at", venue="deribit")).accepted
+    bench.cut()
+    bench.connect()  # its history tells it again
+    assert bench.asked(place()).accepted
+
+
+def test_row_40_a_fill_against_somebody_who_is_liquidated_is_a_fill_like_any_other():
+    bench = Bench().start()
+    trade, _ = bench.twin.fill(bench.placed().venue_order_id, 10.0)
+    bench.deliver([trade.replace(b'"liquidity": "M"', b'"liquidity": "M", "liquidation": "T"')])
+    assert bench.fills() and bench.asked(place()).accepted
+
+
 def test_row_11_an_order_with_our_ids_that_we_did_not_make_halts_the_desk(bench: Bench):
     ours = bench.placed().client_order_id
     stranger = str(int(ours) + 7)
