@@ -19,8 +19,8 @@ NAME = "deribit.BTC-PERPETUAL"
 def config(tmp_path: Path, keys: str = "") -> Path:
     path = tmp_path / "desk.yaml"
     path.write_text(
-        f"desk: d\ngateway: {{port: 1, keys: [{keys}]}}\nvenues: {{deribit: {{websocket_url: w,"
-        " http_url: h, market_data: {always_on: [A, B, C]}}}\n"
+        f"desk: d\ngateway: {{port: 1, keys: [{keys}]}}\nvenues: {{deribit: {{websocket_url:"
+        " ws://w, http_url: http://h, market_data: {always_on: [A, B, C]}}}\n"
     )
     return path
 
