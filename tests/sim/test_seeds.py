@@ -11,6 +11,8 @@ SEEDS = {
     2930: "a fill that the venue told before its order, and a list meanwhile, was counted twice",
     2835: "a fill was missed: the engine was told a newer one, and died before it had asked",
     3689: "the same, without any fill before",
+    4065: "a fill of an outsider whose report was lost was not found while nothing was open here",
+    4641: "nor was an order",
 }
 
 
