@@ -179,6 +179,7 @@ class TradingEngine:
     def _on_life(self, event: c.Event, now_ns: int) -> None:
         match event:
             case c.Started():
+                self._state.begin(now_ns)
                 self._state.out.record(self._start)
                 self._doubts.note_gap()
                 for command in self._state.market.start():

@@ -17,6 +17,10 @@ class Pacer:
         self._at_ns = 0
         self._closed_until_ns = 0
 
+    def begin(self, now_ns: int) -> None:
+        """A life begins; the clock of the one before, which spent() tells of, may be ahead."""
+        self._at_ns = min(self._at_ns, now_ns)
+
     def take(self, now_ns: int, *, is_cancel: bool) -> bool:
         """Spend one token if there is one for this kind of call."""
         if self.ready_ns(now_ns, is_cancel=is_cancel) > now_ns:

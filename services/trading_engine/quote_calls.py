@@ -31,7 +31,7 @@ from services.trading_engine.ledger import Item
 from services.trading_engine.reconcile import Reconciler
 from services.trading_engine.records import IntentRecord
 from services.trading_engine.reports import Reports
-from services.trading_engine.state import Call, EngineState
+from services.trading_engine.state import MASS_QUOTE, Call, EngineState
 
 REFUSED = {"place": E.REJECTED, "modify": E.REPLACE_REJECTED, "cancel": E.CANCEL_REJECTED}
 GIVE_UP_NS = 4_000_000_000  # after its last chance a call without an answer did nothing more
@@ -80,7 +80,7 @@ class QuoteCalls:
         """A call without steps; its quote_id never comes back."""
         valid_until_ns = now_ns + self._state.config.order_valid_for_ms * NS_PER_MS
         names = QuoteTag(self._state.ids.next(), quote_set, group)
-        return QuoteCall("mass_quote", now_ns, valid_until_ns=valid_until_ns, names=names)
+        return QuoteCall(MASS_QUOTE, now_ns, valid_until_ns=valid_until_ns, names=names)
 
     def add(self, call: QuoteCall, step: Step, now_ns: int) -> None:
         """Journal and tell what is to be sent; from here on it counts as exposure."""

@@ -285,6 +285,8 @@ class Reconciler:
         valid_ns = self._state.config.order_valid_for_ms * NS_PER_MS
         for client_order_id, order in list(self._state.store.open.items()):
             if order.is_pending or client_order_id not in seen_ids:
-                self.begin(order, order.state.updated_ns + valid_ns, now_ns)
+                # An earlier life's clock may have been ahead of ours.
+                sent_ns = min(order.state.updated_ns, now_ns)
+                self.begin(order, sent_ns + valid_ns, now_ns)
         for doubt in self._doubts.values():
             doubt.next_ns = now_ns

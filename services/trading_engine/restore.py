@@ -41,7 +41,7 @@ class Restorer:
         for entry in journal:
             for record in entry.records:
                 if isinstance(record, r.SentRecord):
-                    self._state.pacer.spent(entry.at_ns)
+                    self._state.spent(record.kind, entry.at_ns)
             yield entry
 
     def _make_modes(self) -> None:

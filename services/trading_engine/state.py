@@ -26,13 +26,15 @@ from services.trading_engine.records import Entry, ModeRecord, ReportRecord
 from services.trading_engine.repeats import Repeats
 from services.trading_engine.store import OrderStore
 
+MASS_QUOTE = "mass_quote"  # kind of a Call, which has a budget of its own
+
 
 class Call(msgspec.Struct, eq=False):
     """Context of one call to the venue.
 
-    kind: "place", "modify", "cancel", "cancel_all", "sync", "query" or "compare". orders:
-    what it concerns. answered: yes, but the orders' own reports are still to come. round: of a
-    query. is_logged: its outcome; what comes of it later is in the orders' reports.
+    kind: "place", "modify", "cancel", "cancel_all", "sync", "query", "compare" or MASS_QUOTE.
+    orders: what it concerns. answered: yes, but the orders' own reports are still to come. round:
+    of a query. is_logged: its outcome; what comes of it later is in the orders' reports.
     """
 
     kind: str
@@ -90,6 +92,16 @@ class EngineState:
     def mode(self) -> m.TradingMode:
         """Of orders that nobody owns."""
         return self.modes.of("").mode
+
+    def begin(self, now_ns: int) -> None:
+        """What the journal tells of earlier lives is taken in."""
+        self.pacer.begin(now_ns)
+        self.quote_pacer.begin(now_ns)
+
+    def spent(self, kind: str, at_ns: int) -> None:
+        """An earlier life sent a call of this kind."""
+        pacer = self.quote_pacer if kind == MASS_QUOTE else self.pacer
+        pacer.spent(at_ns)
 
     def send(
         self,

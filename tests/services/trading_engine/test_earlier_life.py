@@ -1,0 +1,53 @@
+"""What an engine takes over from its earlier life, also when the clock was ahead of ours then."""
+
+from __future__ import annotations
+
+import pytest
+
+from common import messages as m
+from common.messages import OrderStatus as S
+from services.trading_engine import records
+from tests.services.trading_engine.kit import MS, SECOND, T0, Bench, place
+
+HOUR = 3600 * SECOND
+
+
+def left(kind: str, count: int, at_ns: int) -> list[bytes]:
+    """What a journal holds of calls that left."""
+    record = records.SentRecord(kind, f"private/{kind}", ["1"])
+    return [records.encode(records.Entry(at_ns + n * MS, [record])) for n in range(count)]
+
+
+@pytest.mark.parametrize("set_back_ns", [0, HOUR])
+def test_the_budget_that_an_earlier_life_used_up_fills_again(set_back_ns: int):
+    bench = Bench(None, left("place", 25, T0 + set_back_ns), 2, T0, rate_per_second=5.0)
+    pacer = bench.engine._state.pacer
+    bench.start()
+    bench.advance(60)
+    assert sum(pacer.take(bench.now, is_cancel=True) for _ in range(300)) >= 19
+    bench.advance(60)
+    assert bench.placed().status is S.NEW
+
+
+def test_mass_quotes_of_an_earlier_life_count_against_the_budget_of_quotes():
+    journal = left("mass_quote", 30, T0)
+    bench = Bench(None, journal, 2, T0, rate_burst=20.0, quote_rate_burst=20.0)
+    state = bench.engine._state
+    assert state.pacer.take(T0 + SECOND, is_cancel=False)
+    assert not state.quote_pacer.take(T0 + SECOND, is_cancel=True)
+
+
+def test_an_order_in_doubt_of_a_life_whose_clock_was_ahead_is_settled_as_soon_as_any_other():
+    bench = Bench(now_ns=T0 + HOUR).start()
+    bench.losing = True
+    (reply,) = _after(bench, bench.ask(place()))
+    later = Bench(bench.twin, bench.journal, 2, T0)
+    later.twin.now_ms = T0 // MS
+    later.start()
+    later.advance(8)
+    assert later.order(reply.orders[0].client_order_id).status is S.REJECTED
+
+
+def _after(bench: Bench, request: str) -> list[m.CommandReply]:
+    bench.advance(3)
+    return bench.replies(request)
