@@ -85,14 +85,15 @@ class Clients:
             raise CallError("RATE_LIMIT", text, "key_id")
         session.key = key
 
-    def change_keys(self, keys: KeyRing) -> Commands:
-        """Sessions end with their key, also when only its rights changed; what they sent before
-        they are closed comes without one."""
+    def change_keys(self, keys: KeyRing, now_ns: int) -> Commands:
+        """Sessions end with their key, also when only its rights changed; until they are closed
+        they get nothing more, and what they sent comes without a key."""
         self._keys = keys
         commands: Commands = []
         for session in self.sessions.values():
             if session.key is not None and keys.get(session.key.key_id) != session.key:
                 session.key = None
+                self._leave_all(session, now_ns)
                 text = "your key was revoked or changed"
                 commands.append(CloseClient(session.client, UNAUTHENTICATED, text))
         return commands
@@ -101,8 +102,7 @@ class Clients:
         session = self.sessions.pop(client, None)
         self._challenges.forget(client)
         if session is not None:
-            for channel in session.channels.values():
-                self._leave(session, channel, now_ns)
+            self._leave_all(session, now_ns)
         return []
 
     def close_all(self, code: int, reason: str) -> Commands:
@@ -275,6 +275,11 @@ class Clients:
         except CallError:
             return None
         return session.channels.pop(full, None)
+
+    def _leave_all(self, session: Session, now_ns: int) -> None:
+        while session.channels:
+            _, channel = session.channels.popitem()
+            self._leave(session, channel, now_ns)
 
     def _leave(self, session: Session, channel: Channel, now_ns: int) -> None:
         if channel.topic:

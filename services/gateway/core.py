@@ -289,7 +289,7 @@ class GatewayCore:
 
     def _on_keys(self, event: KeysChanged, now_ns: int) -> Commands:
         self._keys = event.keys
-        return self._clients.change_keys(event.keys)
+        return self._clients.change_keys(event.keys, now_ns)
 
     def _on_request(self, event: ClientRequest, now_ns: int) -> Commands:
         session = self.sessions.get(event.client)

@@ -240,10 +240,15 @@ def test_row_76_sessions_end_with_their_key():
     desk = Desk()
     kept, revoked, changed = desk.client(1, "demo"), desk.client(2, "trader"), desk.client(3)
     desk.call(changed, "auth", key_id="reader", secret="reader-secret")
+    for client in (kept, revoked):
+        desk.subscribe(client, "orders")
     less = KeyConfig("reader", secret="reader-secret", scopes=["cancel"])
     desk.feed(KeysChanged(KeyRing([KEYS[0], less])))
     assert desk.closed == {revoked: UNAUTHENTICATED, changed: UNAUTHENTICATED}
     assert desk.ask("order.list", "trader")[0] == 401
+    desk.data(revoked), desk.data(kept)
+    desk.bus("order.deribit.main.trader", order())
+    assert desk.data(revoked) == [] and len(desk.data(kept)) == 1
     for gone in (revoked, changed):  # what it sent before it noticed
         for method, params in (("order.place", PLACE), ("subscribe", {"channels": ["orders"]})):
             desk.call(gone, method, **params)
