@@ -24,5 +24,5 @@ def recorded_market(config: SimulatorConfig, source: str = "config") -> Recordin
     paths = [Path(name) for name in config.replay]
     listed = definitions(paths, config.venue)
     if not listed:
-        raise ConfigError(source, "simulators.replay", "the recordings list no instruments")
+        raise ConfigError(source, "simulators.replay", "none of the recordings lists instruments")
     return Recording(read(paths, config.venue), listed, config.replay_speed)
