@@ -150,7 +150,8 @@ class Warned(msgspec.Struct, frozen=True):
 
 
 class ProtectionActed(msgspec.Struct, frozen=True):
-    """Market maker protection cancelled the quotes of a group; frozen_until_ns: 0 until a reset."""
+    """Market maker protection cancelled the quotes of a group; frozen_until_ns: by our clock, 0
+    until a reset."""
 
     index: str
     group: str
@@ -217,7 +218,8 @@ class Page(msgspec.Struct, frozen=True):
 class CallDone(msgspec.Struct, frozen=True):
     """The answer to a call. complete: a listing was not cut off. unreadable: what it lists besides
     and we cannot read: its silence about an order proves nothing. told_ns: of positions, the
-    venue's time of them. following: how to ask for the rest of a listing, where that can be."""
+    venue's time of them. following: how to ask for the rest of a listing, where that can be.
+    skew_ns: how far the venue's clock, which the times of orders are by, is ahead of ours."""
 
     context: object
     refused: CallRefused | None = None
@@ -231,6 +233,7 @@ class CallDone(msgspec.Struct, frozen=True):
     frozen: list[ProtectionActed] | None = None  # those that refuse quotes now
     unreadable: list[Unreadable] = []
     following: Page | None = None
+    skew_ns: int = 0
 
 
 EntryEvent = (

@@ -150,7 +150,7 @@ class Evidence:
         asking = [doubt for doubt in map(self.doubts.get, call.orders) if _awaits(doubt, call)]
         for doubt in asking:
             doubt.found = doubt.found or doubt.name in found
-            doubt.clean = doubt.clean and _could_show(doubt, done)
+            doubt.clean = doubt.clean and could_show(doubt, done)
         if asking and done.following is not None:
             self._state.ask([self._entry.next_page(done.following, call).frame])
             return []
@@ -195,7 +195,7 @@ def _awaits(doubt: Doubt | None, call: Call) -> TypeGuard[Doubt]:
     return doubt is not None and doubt.round == call.round and doubt.outstanding > 0
 
 
-def _could_show(doubt: Doubt, done: CallDone) -> bool:
+def could_show(doubt: Doubt, done: CallDone) -> bool:
     """The answer says something by its silence: it was not refused, and the listing reaches back
     to before the order. A part that cannot be read may be the order itself."""
     if done.refused is not None:
@@ -205,4 +205,4 @@ def _could_show(doubt: Doubt, done: CallDone) -> bool:
     if done.complete or done.following is not None:
         return True
     oldest = min((order.created_ns for order in done.orders), default=0)
-    return 0 < oldest < doubt.order.state.created_ns
+    return 0 < oldest - done.skew_ns < doubt.order.state.created_ns

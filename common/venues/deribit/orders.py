@@ -297,7 +297,7 @@ class OrderEntry:
             fills, bad, _ = read_trades(data)
             return [*(entry.FillSeen(fill) for fill in fills), *bad]
         if channel.startswith("user.mmp_trigger."):
-            return [*quotes.decode_frozen(data)]
+            return [*quotes.decode_frozen(data, self._session.clock.skew_ns)]
         return []
 
     def _answered(self, answer: link.Answer) -> list[entry.EntryEvent]:
@@ -311,7 +311,8 @@ class OrderEntry:
         if not isinstance(asked, _Asked) or answer.result is None:
             return []
         try:
-            return [_done(asked, answer.result, answer.us_out)]
+            skew_ns = self._session.clock.skew_ns
+            return [_done(asked, answer.result, answer.us_out, skew_ns)]
         except VenueProtocolError as broken:
             if asked.context is None:
                 raise
@@ -410,7 +411,7 @@ def _page_after(asked: _Asked, last: entry.VenueFill) -> entry.Page:
     return entry.Page(asked.method, asked.params | start)
 
 
-def _done(asked: _Asked, result: msgspec.Raw, us_out: int) -> entry.EntryEvent:
+def _done(asked: _Asked, result: msgspec.Raw, us_out: int, skew_ns: int) -> entry.EntryEvent:
     context = asked.context
     match asked.shape:
         case "placed":
@@ -421,7 +422,9 @@ def _done(asked: _Asked, result: msgspec.Raw, us_out: int) -> entry.EntryEvent:
         case "orders" | "open":  # open ones are never cut off
             orders, bad = read_orders(result)
             complete = asked.shape == "open" or len(orders) + len(bad) < HISTORY_COUNT
-            return entry.CallDone(context, orders=orders, complete=complete, unreadable=bad)
+            return entry.CallDone(
+                context, orders=orders, complete=complete, unreadable=bad, skew_ns=skew_ns
+            )
         case "trades":
             fills, bad, complete = read_trades(result)
             following = None if complete or not fills else _page_after(asked, fills[-1])
@@ -438,7 +441,7 @@ def _done(asked: _Asked, result: msgspec.Raw, us_out: int) -> entry.EntryEvent:
         case "protections":
             return entry.CallDone(context, protections=quotes.decode_protections(result))
         case "frozen":
-            return entry.CallDone(context, frozen=quotes.decode_frozen(result))
+            return entry.CallDone(context, frozen=quotes.decode_frozen(result, skew_ns))
     return entry.CallDone(context)
 
 

@@ -218,14 +218,17 @@ def _plain(number: Decimal | None) -> Decimal | None:
     return None if number is None else plain(number)
 
 
-def decode_frozen(result: msgspec.Raw | bytes) -> list[entry.ProtectionActed]:
-    """One notification, or the list of all that are frozen."""
+def decode_frozen(result: msgspec.Raw | bytes, skew_ns: int) -> list[entry.ProtectionActed]:
+    """One notification, or the list of all that are frozen.
+
+    Args:
+        skew_ns: how far the venue's clock is ahead of ours, in which the end is told.
+    """
     if bytes(result).lstrip().startswith(b"["):
-        return [_acted(each) for each in decode_as(result, list[_Frozen])]
-    return [_acted(decode_as(result, _Frozen))]
+        return [_acted(each, skew_ns) for each in decode_as(result, list[_Frozen])]
+    return [_acted(decode_as(result, _Frozen), skew_ns)]
 
 
-def _acted(frozen: _Frozen) -> entry.ProtectionActed:
-    return entry.ProtectionActed(
-        frozen.index_name, frozen.mmp_group, frozen.frozen_until * NS_PER_MS
-    )
+def _acted(frozen: _Frozen, skew_ns: int) -> entry.ProtectionActed:
+    until_ns = frozen.frozen_until * NS_PER_MS - skew_ns if frozen.frozen_until else 0
+    return entry.ProtectionActed(frozen.index_name, frozen.mmp_group, until_ns)

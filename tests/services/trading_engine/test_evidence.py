@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 
 from common import core as c
 from common import messages as m
+from common.domain.order import Order
 from common.messages import OrderStatus as S
-from services.trading_engine.evidence import PROVED_AT_ONCE
+from common.venues.order_entry import CallDone, VenueOrder, VenueOrderState
+from services.trading_engine.evidence import PROVED_AT_ONCE, Doubt, could_show
 from tests.services.trading_engine.kit import MS, SECOND, Bench, place
 from tests.services.trading_engine.twin import Refuse
 
@@ -201,3 +204,29 @@ def test_a_silent_link_is_closed_once():
     bench.up = False  # so that the bench does not report the end either
     bench.advance(120)
     assert sum(isinstance(x, c.LinkClose) for x in bench.commands) == 1
+
+
+@pytest.mark.parametrize("behind_s", [0, 3600])
+def test_a_cut_listing_is_judged_by_the_clock_that_its_times_are_by(behind_s: int):
+    """A venue whose clock is behind shows younger orders as older than they are."""
+    bench = Bench().start()
+    order = Order(bench.placed())
+    seen = VenueOrder(
+        "1",
+        "",
+        "BTC-PERPETUAL",
+        m.Side.BUY,
+        m.OrderType.LIMIT,
+        None,
+        order.state.quantity,
+        m.TimeInForce.GTC,
+        VenueOrderState.OPEN,
+        order.state.cum_quantity,
+        None,
+        created_ns=order.state.created_ns + (60 - behind_s) * SECOND,
+        updated_ns=0,
+    )
+    cut = CallDone(None, orders=[seen], complete=False, skew_ns=-behind_s * SECOND)
+    assert not could_show(Doubt(order, 0, 0, 0, True), cut)
+    older = msgspec.structs.replace(seen, created_ns=seen.created_ns - 120 * SECOND)
+    assert could_show(Doubt(order, 0, 0, 0, True), msgspec.structs.replace(cut, orders=[older]))

@@ -224,6 +224,22 @@ def test_a_trigger_is_told_on_its_channel() -> None:
         made.parse(json.dumps(frame).encode(), NOW)
 
 
+def test_when_a_protection_ends_is_told_by_our_clock() -> None:
+    made, quoting = desk()
+    hour_ms = 3_600_000
+    first = {"jsonrpc": "2.0", "id": 2, "result": "ok"}  # its times tell the venue's clock
+    venue_us = (NOW // 1_000_000 + hour_ms) * 1000
+    made.parse(json.dumps(first | {"usIn": venue_us, "usOut": venue_us}).encode(), NOW)
+    until_ms = NOW // 1_000_000 + hour_ms + 10_000
+    frozen = {"index_name": "btc_usd", "mmp_group": "mm", "frozen_until": until_ms}
+    expected = [entry.ProtectionActed("btc_usd", "mm", NOW + 10_000_000_000)]
+    _, status = quoting.protections("read")
+    assert answered(made, status, [frozen]).frozen == expected
+    params = {"channel": "user.mmp_trigger.any", "data": frozen}
+    frame = {"jsonrpc": "2.0", "method": "subscription", "params": params}
+    assert made.parse(json.dumps(frame).encode(), NOW) == expected
+
+
 def test_the_stand_alone_kill_switch_knows_a_quote_by_the_same_name() -> None:
     cancels = EmergencyCancels("http://venue/api/v2", Credentials("key", Secret("secret")))
     plain = {"order_id": "13", "instrument_name": "BTC-PERPETUAL", "label": "42"}
