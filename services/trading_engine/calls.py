@@ -42,7 +42,7 @@ class Calls:
         self._reports = reports
         self._doubts = doubts
         self._unanswered: deque[Call] = deque()  # in the order of sending
-        self._cancels: deque[str] = deque()  # waiting for the rate budget
+        self._cancels: dict[str, None] = {}  # waiting for the rate budget
 
     # --- sending ------------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ class Calls:
         if item is not None:
             call = Call("cancel", now_ns, order.state.client_order_id)
             self._intend(item, order, call, Facts())
-        self._cancels.append(order.state.client_order_id)
+        self._cancels[order.state.client_order_id] = None
         self.send_cancels(now_ns)
 
     def cancel_all(
@@ -126,7 +126,9 @@ class Calls:
         """Send what the budget allows of the cancels that wait."""
         state = self._state
         while self._cancels and state.logged_in and state.pacer.take(now_ns, is_cancel=True):
-            order = state.store.get(self._cancels.popleft())
+            name = next(iter(self._cancels))
+            del self._cancels[name]
+            order = state.store.get(name)
             if order is not None and not order.is_final:
                 self._send_cancel(order, now_ns)
 

@@ -696,6 +696,22 @@ def test_more_cancels_than_the_budget_allows_are_paced_and_none_is_lost():
     assert not bench.twin.open_ids
 
 
+def test_a_cancel_that_waits_for_the_budget_is_sent_once_however_often_it_is_asked_for():
+    bench = Bench(rate_per_second=5.0, rate_burst=20.0).start()
+    order, *others = [bench.placed() for _ in range(12)]
+    bench.held = []
+    bench.ask(m.CancelOrders([other.client_order_id for other in others]))
+    for _ in range(5):
+        bench.ask(m.CancelOrder(order.client_order_id))
+    bench.advance(1.9)
+    sent = bench.twin.calls("private/cancel")
+    assert [x["order_id"] for x in sent].count(order.venue_order_id) == 1
+    bench.advance(10)
+    bench.release()
+    bench.advance(10)
+    assert not bench.twin.open_ids
+
+
 def test_configured_limits_refuse():
     limits = LimitsConfig(max_quantity={"perpetual": "1000"}, max_notional="500", max_open_orders=1)
     bench = Bench(limits=limits).start()
