@@ -51,13 +51,22 @@ def record(
         raise UsageError("name the topics to record, or --raw", "topics")
     if Supervisor(settings.run_dir).pid() is None:
         raise CliError(f"no desk runs in {settings.run_dir.path}; start one with `crossdesk up`")
+    from services.recorder.core import GaveUp
     from services.recorder.recording import recorder
 
     _log(settings, "record")
-    shell = recorder(config, wanted, settings.run_dir, f"record.{os.getpid()}")
+    failures: list[GaveUp] = []
+
+    def give_up(failure: GaveUp) -> None:
+        failures.append(failure)
+        shell.stop()
+
+    shell = recorder(config, wanted, settings.run_dir, f"record.{os.getpid()}", give_up)
     if seconds is not None:
         shell.loop.call_later(seconds, shell.stop)
     code = shell.run()
+    if failures:
+        raise CliError(failures[0].text)
     if settings.as_json:
         output.print_json({"directory": wanted.directory})
     else:

@@ -61,6 +61,12 @@ class Rotated(Data):
     deleted: int  # older files, to keep the limit
 
 
+class GaveUp(Data):
+    """Nothing more will be recorded; what follows is up to who started us."""
+
+    text: str
+
+
 class WriteFailed(Data):
     """Nothing more can be written."""
 
@@ -236,7 +242,7 @@ class Recorder:
         self._seen.clear()
         left = [Unsubscribe(topic) for topic in self._topics]
         text = f"recording has stopped: {error}"
-        return [Alert("ERROR", text), SetState("degraded", text), *left]
+        return [Alert("ERROR", text), SetState("degraded", text), *left, GaveUp(text)]
 
 
 def is_raw(topic: str) -> bool:

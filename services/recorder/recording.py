@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.config import DeskConfig, RecorderConfig
@@ -11,7 +11,7 @@ from common.replay import Moment
 from common.rundir import RunDir
 from common.transport.loop import Shell
 from services.cli.processes import processes
-from services.recorder.core import MB, Recorder
+from services.recorder.core import MB, GaveUp, Recorder
 from services.recorder.player import Finished, Player
 from services.recorder.shell import Files
 
@@ -36,8 +36,18 @@ def check(config: RecorderConfig, source: str) -> None:
         raise ConfigError(source, "recorder.topics", "a topic is empty")
 
 
-def recorder(config: DeskConfig, settings: RecorderConfig, run_dir: RunDir, name: str) -> Shell:
-    """A recorder of a desk; its beat is on `health.<name>`."""
+def _stay(_: GaveUp) -> None:
+    """The beat goes on telling why, until somebody restarts the process."""
+
+
+def recorder(
+    config: DeskConfig,
+    settings: RecorderConfig,
+    run_dir: RunDir,
+    name: str,
+    on_failure: Callable[[GaveUp], None] = _stay,
+) -> Shell:
+    """A recorder of a desk; its beat is on `health.<name>`. on_failure: once the disk failed."""
     publishers = [
         socket
         for process in processes(config)
@@ -46,6 +56,7 @@ def recorder(config: DeskConfig, settings: RecorderConfig, run_dir: RunDir, name
     ]
     core = Recorder(settings, list(config.venues))
     shell = Shell(name, core, run_dir, publisher=f"health.{name}", subscribe=publishers)
+    shell.extend(GaveUp, on_failure)
     directory = settings.directory or str(run_dir.path / "recordings")
     Files(shell, Path(directory), int(settings.max_total_mb * MB))
     return shell

@@ -18,7 +18,16 @@ from common.core import (
     Unsubscribe,
     WakeAt,
 )
-from services.recorder.core import MB, Recorder, Rotate, Rotated, WriteFailed, WriteRows, Written
+from services.recorder.core import (
+    MB,
+    GaveUp,
+    Recorder,
+    Rotate,
+    Rotated,
+    WriteFailed,
+    WriteRows,
+    Written,
+)
 from services.recorder.naming import OwnFile, family_of, stem, surplus
 
 S = 1_000_000_000
@@ -119,6 +128,7 @@ def test_disk_trouble_ends_the_recording_and_says_so_once() -> None:
     commands = core.handle(WriteFailed("/x: No space left on device"), 2)
     text = "recording has stopped: /x: No space left on device"
     assert commands[:2] == [Alert("ERROR", text), SetState("degraded", text)]
+    assert commands[-1] == GaveUp(text)
     assert Unsubscribe(BOOK) in commands
     assert core.handle(WriteFailed("again"), 3) == []
     assert core.handle(told(2), 4) == [] == core.on_time(5 * S)
