@@ -183,7 +183,10 @@ def set_protection(
     frozen: Annotated[
         int, typer.Option(min=0, max=3600, help="Seconds without quotes; 0: until a reset.")
     ] = 0,
-    max_quote: Number = None,
+    max_quote: Annotated[
+        str | None,
+        typer.Option(callback=number, metavar="NUMBER", help="Of one quote; a group needs it."),
+    ] = None,
     quantity: Number = None,
     delta: Number = None,
     vega: Number = None,
