@@ -15,8 +15,8 @@ KEPT = 10_000
 
 
 class _Sum(msgspec.Struct):
-    """used: of all parts; parts: what each of them counts with. Of a part that ended that is what
-    it filled, of an open one its whole quantity."""
+    """used: of all parts; parts: what each of them counts with, if anything. Of a part that ended
+    that is what it filled, of an open one its whole quantity."""
 
     instrument: str
     side: m.Side
@@ -49,7 +49,10 @@ class Parents:
         wanted = order.wanted.quantity if order.wanted is not None else None
         counts = state.cum_quantity if order.is_final else max(state.quantity, wanted or ZERO)
         known.used += counts - known.parts.get(state.client_order_id, ZERO)
-        known.parts[state.client_order_id] = counts
+        if counts:
+            known.parts[state.client_order_id] = counts
+        else:  # a parent may live as long as its strategy
+            known.parts.pop(state.client_order_id, None)
 
     def add_old(self, owner: str, name: str, known: Parent) -> None:
         """What parts that nobody remembers filled."""

@@ -130,6 +130,18 @@ def part(quantity: str, **more: Any) -> m.PlaceOrder:
     return place(quantity=quantity, **(terms | more))
 
 
+def test_a_part_that_ended_without_a_fill_takes_no_memory_and_counts_again_if_it_did_fill() -> None:
+    bench = Bench().start()
+    order = bench.asked(part("40")).orders[0]
+    sums = bench.engine._state.parents._sums
+    bench.asked(m.CancelOrder(order.client_order_id))
+    assert not sums["router", "p1"].parts
+    bench.deliver(bench.twin.fill(order.venue_order_id, 30.0))
+    assert sums["router", "p1"].used == 30
+    assert bench.asked(part("80")).reason is R.PARENT_CAP
+    assert bench.asked(part("70")).accepted
+
+
 def test_parts_never_add_up_to_more_than_their_parent() -> None:
     bench = Bench().start()
     first = bench.asked(part("60")).orders[0]
