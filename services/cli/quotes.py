@@ -185,7 +185,9 @@ def set_protection(
     ] = 0,
     max_quote: Annotated[
         str | None,
-        typer.Option(callback=number, metavar="NUMBER", help="Of one quote; a group needs it."),
+        typer.Option(
+            callback=number, metavar="NUMBER", help="Of one quote; needed, unless 0 seconds."
+        ),
     ] = None,
     quantity: Number = None,
     delta: Number = None,
