@@ -124,10 +124,11 @@ class Day:
         self._offset_ns = (int(hours) * 60 + int(minutes)) * NS_PER_MINUTE
         self._kept = {(b.owner, b.instrument): b for b in kept.books} if kept else {}
         self._books: dict[tuple[str, str], Book] = {}
-        self._waiting: list[Fill] = []  # of instruments without a definition
+        self._waiting: list[Fill] = []  # for the opening, or a definition
         self._counted: OrderedDict[str, int] = OrderedDict(kept.fills if kept else {})
         self._owned: set[str] = set(self._counted)  # of them those with the owner's share counted
-        self._floor_ns = kept.floor_ns if kept else 0
+        # Executions from before are in what was held, or counted.
+        self._floor_ns = (kept.floor_ns or kept.since_ns) if kept else 0
         self.start_ns = kept.day_start_ns if kept else 0
         self.since_ns = kept.since_ns if kept else 0
         self._is_first = kept is None
@@ -140,17 +141,18 @@ class Day:
         """The venue told what is held, at that time: on the first day counting begins here."""
         if not self.since_ns:
             self.start_ns, self.since_ns = self._start_of(now_ns), told_ns
+            self._floor_ns = told_ns
             self.is_changed = True
 
     def add(self, fills: Iterable[Fill], instruments: Mapping[str, Instrument]) -> None:
         """Count executions; told twice, or by venue and engine, they count once."""
         self._restore(instruments)
         for fill in fills:
-            if not fill.moves_position or fill.filled_ns <= max(self.since_ns, self._floor_ns):
+            if not fill.moves_position or fill.filled_ns <= self._floor_ns:
                 continue
             if fill.exec_id in (self._owned if fill.owner else self._counted):
                 continue
-            instrument = instruments.get(fill.instrument)
+            instrument = instruments.get(fill.instrument) if self.since_ns else None
             if instrument is None or any(name == fill.instrument for _, name in self._kept):
                 self._waiting.append(fill)
             else:
@@ -258,7 +260,11 @@ class Day:
 
     def _apply(self, owner: str, fill: Fill, instrument: Instrument) -> None:
         book = self._books.setdefault((owner, fill.instrument), Book(instrument))
-        book.position.apply(fill)
+        if fill.filled_ns > self.since_ns:
+            book.position.apply(fill)
+        else:  # of a day before, and told late: it changes what is held, at the opening's mark
+            price = exact(book.mark) if book.mark is not None else fill.last_price
+            book.position.trade(fill.side.sign * fill.last_quantity, price)
         self.is_changed = True
 
     def _begin(self, now_ns: int) -> None:

@@ -66,6 +66,17 @@ def test_profit_is_told_every_second_and_to_who_joins() -> None:
     assert profit.complete and profit.pnl == 0
 
 
+def test_fills_that_are_told_before_the_positions_wait_for_them() -> None:
+    scene = Scene().give(c.Started()).defined()
+    inside = by("a", fill(1, 2, 100, LINEAR, at=-60, fee="1"))
+    scene.bus(m.FillSnapshot("sim", "main", "", [inside])).started(report(2, 100, LINEAR))
+    scene.bus(ticker(LINEAR, 90.0))
+    first = told(scene)
+    assert (first.complete, first.pnl, first.strategies) == (True, 0, {})
+    scene.bus(ticker(LINEAR, 80.0))
+    assert told(scene).pnl == -20
+
+
 def test_what_is_held_counts_from_the_mark_when_the_desk_first_saw_it() -> None:
     scene = Scene().started(report(200, 50)).bus(ticker(mark=100.0))
     assert told(scene).pnl == 0  # whatever it cost
@@ -202,6 +213,19 @@ def test_a_day_that_begins_while_the_server_is_down_opens_at_the_marks_it_saw() 
     again.bus(ticker(LINEAR, 80.0))
     profit = told(again)
     assert (profit.complete, profit.pnl, profit.strategies) == (True, -20, {"a": -20})
+
+
+def test_a_fill_of_the_day_before_that_is_told_late_changes_what_is_held_alone() -> None:
+    scene = Scene().started()
+    scene.bus(by("a", fill(1, 2, 100, LINEAR))).bus(ticker(LINEAR, 90.0))
+    payload = saved(scene)
+    scene.now = DAY_NS + 60 * S
+    again = restarted(scene, payload, report(3, 100, LINEAR))
+    old = fill(9, 5, 100, LINEAR, at=-60)  # from before the desk first saw the account
+    missed = [by("a", one) for one in (old, fill(2, 1, 95, LINEAR, at=3600, fee="1"))]
+    again.bus(m.FillSnapshot("sim", "main", "", missed)).bus(ticker(LINEAR, 80.0))
+    profit = told(again)
+    assert (profit.complete, profit.pnl, profit.strategies) == (True, -30, {"a": -30})
 
 
 def test_what_expired_before_a_restart_needs_no_definition_any_more() -> None:
