@@ -2,9 +2,9 @@
 
 import { $, batched, make, setText, showRows } from "./dom.js";
 import { clock, number, plain, sign } from "./format.js";
+import { priceText, quantityText, typeText, words } from "./order_text.js";
 
 const OPEN = new Set(["PENDING_NEW", "NEW", "PARTIALLY_FILLED", "PENDING_CANCEL", "PENDING_REPLACE"]);
-const words = (text) => String(text || "").replaceAll("_", " ").toLowerCase();
 const symbol = (instrument) => instrument.slice(instrument.indexOf(".") + 1);
 
 function side(value) {
@@ -159,9 +159,9 @@ export class Tables {
         clock(order.created_ns),
         this.link(order.instrument),
         side(order.side),
-        words(order.order_type),
-        this.priceOf(order),
-        plain(order.quantity),
+        typeText(order),
+        priceText(order),
+        quantityText(order),
         plain(order.cum_quantity),
         this.forceOf(order),
         make("span", { class: order.in_doubt_since_ns ? "doubt" : "" }, order.in_doubt_since_ns ? "in doubt" : words(order.status)),
@@ -173,11 +173,6 @@ export class Tables {
     }));
     const empty = this.desk.key ? "No open orders. Click a price in the book, set a quantity, and send." : "Log in to see and send orders.";
     return { heads, rows, empty };
-  }
-
-  priceOf(order) {
-    const price = order.price === null ? "market" : plain(order.price);
-    return order.trigger_price === null ? price : `${price} @ ${plain(order.trigger_price)}`;
   }
 
   forceOf(order) {

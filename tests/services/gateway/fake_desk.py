@@ -378,12 +378,16 @@ class FakeDesk:
         if command.price is not None and command.price % item.tick_size:
             reason, text = m.RejectReason.PRICE_OFF_TICK, f"tick is {item.tick_size}"
             return m.CommandReply(request_id, False, reason, text, "price")
+        if command.display_quantity is not None and command.display_quantity > command.quantity:
+            reason, text = m.RejectReason.BAD_QUANTITY, "it shows more than there is"
+            return m.CommandReply(request_id, False, reason, text, "display_quantity")
         order_id = str(FIRST_ORDER + len(self.orders))
         now = time.time_ns()
         book = self._book(command.instrument)
         best = min(book.asks) if command.side is m.Side.BUY else max(book.bids)
         crosses = command.price is None or (float(command.price) - best) * command.side.sign >= 0
-        fills = crosses and command.trigger_price is None
+        waits = command.trigger_price is not None or command.trigger_offset is not None
+        fills = crosses and not waits and command.price_type is None
         price = Exact(str(best)) if fills else None
         order = m.OrderUpdated(
             order_id,
@@ -411,6 +415,10 @@ class FakeDesk:
             trigger=command.trigger,
             request_id=request_id,
             tag=command.tag,
+            trigger_offset=command.trigger_offset,
+            display_quantity=command.display_quantity,
+            contingency_type=command.contingency_type,
+            price_type=command.price_type,
         )
         self._tell(order)
         if price is not None:

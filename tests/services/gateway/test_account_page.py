@@ -9,9 +9,9 @@ from selenium.webdriver.remote.webdriver import WebDriver
 
 from tests.services.gateway import test_page
 from tests.services.gateway.conftest import Gateway
-from tests.services.gateway.test_page import gateway, log_in, page, text, until
+from tests.services.gateway.test_page import browser, gateway, log_in, page, text, until
 
-__all__ = ["gateway", "page"]  # fixtures
+__all__ = ["browser", "gateway", "page"]  # fixtures
 pytestmark = test_page.pytestmark
 
 INK = """
@@ -76,7 +76,8 @@ def test_a_strategy_shows_its_state_error_and_takes_parameters(account: WebDrive
     quantity.send_keys("250", Keys.ENTER)
     until(account, lambda: "Applied" in text(account, "#parameter-outcome"))
     until(account, lambda: quantity.get_property("value") == "250")
-    assert quantity.get_property("parentNode").get_attribute("class") == "row"
+    row = quantity.get_property("parentNode")
+    until(account, lambda: row.get_attribute("class") == "row")
 
 
 @pytest.mark.parametrize("width", [390, 800, 1100, 1440, 1920])

@@ -17,6 +17,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
+from common import messages as m
 from tests.services.gateway.conftest import Gateway, running
 
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
@@ -31,7 +32,7 @@ FLAGS = (
     "--disable-sync",
     "--window-size=1440,990",
 )
-WAIT_S = 15
+WAIT_S = 60
 
 pytestmark = [
     pytest.mark.browser,
@@ -48,22 +49,29 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield made
 
 
-@pytest.fixture
-def page(gateway: Gateway, tmp_path: Path) -> Iterator[WebDriver]:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path}"):
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(DRIVER))
-    try:
-        browser.get(gateway.url)
-        until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, ".symbol")) > 10)
-        yield browser
-        errors = [line for line in browser.get_log("browser") if line["level"] == "SEVERE"]
-        assert errors == []
-    finally:
-        browser.quit()
+    made = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield made
+    made.quit()
+
+
+@pytest.fixture
+def page(gateway: Gateway, browser: WebDriver) -> Iterator[WebDriver]:
+    """Loaded anew, and logged out."""
+    browser.set_window_size(1440, 990)
+    browser.get("about:blank")
+    browser.get_log("browser")
+    browser.get(gateway.url)
+    until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, ".symbol")) > 10)
+    yield browser
+    errors = [line for line in browser.get_log("browser") if line["level"] == "SEVERE"]
+    assert errors == []
 
 
 def until(browser: WebDriver, condition: Callable[[], object]) -> None:
@@ -170,6 +178,205 @@ def test_a_refused_order_names_the_field(page: WebDriver):
     page.find_element(By.CSS_SELECTOR, "#ticket [name=quantity]").send_keys("10", Keys.ENTER)
     until(page, lambda: "PRICE_OFF_TICK" in text(page, "#outcome"))
     assert page.switch_to.active_element.get_attribute("name") == "price"
+    assert text(page, "#problem-price") == "tick is 0.5"
+    page.switch_to.active_element.send_keys("0")
+    until(page, lambda: text(page, "#problem-price") == "")
+
+
+def shown_fields(browser: WebDriver) -> set[str]:
+    script = """return [...document.querySelectorAll("#ticket [data-for]:not([hidden])")]
+        .map(node => node.dataset.for)"""
+    return set(browser.execute_script(script))
+
+
+def choose(browser: WebDriver, tab: str, *switches: str) -> None:
+    browser.find_element(By.CSS_SELECTOR, f"#ticket [value={tab}] + span").click()
+    for name in switches:
+        browser.find_element(By.CSS_SELECTOR, f"#ticket [name={name}]").click()
+
+
+def fill_in(browser: WebDriver, **values: str) -> None:
+    """And send it with the last of them."""
+    for name, value in values.items():
+        field = browser.find_element(By.CSS_SELECTOR, f"#ticket [name={name}]:enabled")
+        field.clear()
+        field.send_keys(value)
+    field.send_keys(Keys.ENTER)
+
+
+def open_perpetual_and_log_in(browser: WebDriver) -> None:
+    log_in(browser)
+    until(browser, lambda: text(browser, "#name") == "BTC-PERPETUAL")
+    until(browser, lambda: text(browser, "#bids button:last-child span").replace("|", ""))
+
+
+def cancel_all(browser: WebDriver) -> None:
+    """Two presses: the first one asks."""
+    browser.find_element(By.ID, "cancel-all").click()
+    browser.find_element(By.ID, "cancel-all").click()
+    until(browser, lambda: "No open orders" in text(browser, "#table"))
+
+
+ALWAYS = {"quantity"}
+
+
+@pytest.mark.parametrize(
+    ("tab", "switches", "fields"),
+    [
+        ("LIMIT", [], {"price", "post_only", "iceberg", "bracket"}),
+        (
+            "LIMIT",
+            ["iceberg", "bracket"],
+            {"price", "post_only", "iceberg", "bracket", "display_quantity"}
+            | {"take_profit", "stop_loss"},
+        ),
+        ("MARKET", [], {"limited", "bracket"}),
+        ("MARKET", ["limited"], {"limited"}),
+        ("STOP", [], {"trigger_price", "limited"}),
+        ("STOP", ["limited"], {"trigger_price", "limited", "price", "post_only", "iceberg"}),
+        ("TAKE_PROFIT", [], {"trigger_price", "limited"}),
+        ("TRAILING_STOP", [], {"trigger_offset"}),
+    ],
+)
+def test_the_ticket_shows_the_fields_of_the_type(page: WebDriver, tab, switches, fields):
+    until(page, lambda: text(page, "#name") == "BTC-PERPETUAL")
+    choose(page, tab, *switches)
+    assert shown_fields(page) == fields | ALWAYS
+
+
+@pytest.mark.parametrize(
+    ("tab", "switches", "values", "row"),
+    [
+        ("STOP", [], {"trigger_price": "70000"}, ["stop", "@ 70,000 mark", "100"]),
+        (
+            "STOP",
+            ["limited"],
+            {"trigger_price": "70000", "price": "70001"},
+            ["stop limit", "70,001 @ 70,000 mark", "100"],
+        ),
+        (
+            "TAKE_PROFIT",
+            [],
+            {"trigger_price": "50000"},
+            ["take profit", "@ 50,000 mark", "100"],
+        ),
+        (
+            "TAKE_PROFIT",
+            ["limited"],
+            {"trigger_price": "50000", "price": "50001"},
+            ["take profit limit", "50,001 @ 50,000 mark", "100"],
+        ),
+        (
+            "TRAILING_STOP",
+            [],
+            {"trigger_offset": "250"},
+            ["trailing stop", "trails 250 mark", "100"],
+        ),
+        (
+            "LIMIT",
+            ["iceberg"],
+            {"price": "40000", "display_quantity": "20"},
+            ["limit", "40,000", "20 of 100"],
+        ),
+        (
+            "LIMIT",
+            ["bracket"],
+            {"price": "40000", "take_profit": "50000", "stop_loss": "39000"},
+            ["limit · OTOCO", "40,000", "100"],
+        ),
+    ],
+)
+def test_an_order_of_each_type_is_placed_and_seen(page: WebDriver, tab, switches, values, row):
+    open_perpetual_and_log_in(page)
+    choose(page, tab, *switches)
+    fill_in(page, **values, quantity="100")
+    until(page, lambda: text(page, "#outcome").startswith("new"))
+    cells = "table.orders tbody td:nth-child(n + 4):nth-child(-n + 6)"
+    until(page, lambda: text(page, cells).split("|") == row)
+    cancel_all(page)
+
+
+def test_the_rest_of_a_market_order_may_stay_as_a_limit(page: WebDriver, gateway: Gateway):
+    open_perpetual_and_log_in(page)
+    choose(page, "MARKET", "limited")
+    fill_in(page, quantity="50")
+    until(page, lambda: text(page, "#outcome").startswith("filled"))
+    placed = [each for each in gateway.desk.commands if isinstance(each, m.PlaceOrder)]
+    assert placed[-1].order_type is m.OrderType.MARKET_TO_LIMIT
+
+
+def test_a_bracket_has_a_take_profit_and_a_stop_loss(page: WebDriver, gateway: Gateway):
+    open_perpetual_and_log_in(page)
+    choose(page, "LIMIT", "bracket")
+    fill_in(page, price="40000", stop_loss="39000", quantity="100")
+    until(page, lambda: "needs a trigger_price" in text(page, "#problem-take_profit"))
+    fill_in(page, take_profit="50000")
+    until(page, lambda: "OTOCO" in text(page, "table.orders tbody td"))
+    placed = [each for each in gateway.desk.commands if isinstance(each, m.PlaceOrder)]
+    exits = [(each.side, each.order_type, each.trigger_price) for each in placed[-1].linked_orders]
+    assert exits == [
+        (m.Side.SELL, m.OrderType.TAKE_PROFIT, 50000),
+        (m.Side.SELL, m.OrderType.STOP, 39000),
+    ]
+    assert all(each.reduce_only for each in placed[-1].linked_orders)
+    cancel_all(page)
+
+
+def test_an_option_is_priced_in_implied_volatility(page: WebDriver):
+    open_perpetual_and_log_in(page)
+    assert "price_type" not in shown_fields(page)
+    search = page.find_element(By.ID, "search")
+    search.send_keys("btc 27nov26 20000 c", Keys.ENTER)
+    until(page, lambda: text(page, "#name") == "BTC-27NOV26-20000-C")
+    assert "price_type" in shown_fields(page)
+    choices = text(page, "#ticket [name=price_type] option")
+    assert choices == "BTC|USD|% vol"
+    page.find_element(By.CSS_SELECTOR, "[name=price_type] [value=IMPLIED_VOLATILITY]").click()
+    until(page, lambda: "bracket" not in shown_fields(page))
+    fill_in(page, price="55.5", quantity="1")
+    until(page, lambda: "55.5% vol" in text(page, "table.orders tbody td"))
+    cancel_all(page)
+
+
+@pytest.mark.parametrize(
+    ("tab", "switches", "values", "field", "says"),
+    [
+        ("STOP", [], {"quantity": "100"}, "trigger_price", "needs a trigger_price"),
+        ("TRAILING_STOP", [], {"quantity": "100"}, "trigger_offset", "needs a trigger_offset"),
+        ("STOP", ["limited"], {"trigger_price": "7", "quantity": "1"}, "price", "needs a price"),
+        ("MARKET", [], {"quantity": "ten"}, "quantity", "is a finite number"),
+        (
+            "LIMIT",
+            ["iceberg"],
+            {"price": "40000", "quantity": "10", "display_quantity": "20"},
+            "display_quantity",
+            "more than there is",
+        ),
+    ],
+)
+def test_a_wrong_entry_is_told_at_its_field(page: WebDriver, tab, switches, values, field, says):
+    open_perpetual_and_log_in(page)
+    choose(page, tab, *switches)
+    fill_in(page, **values)
+    until(page, lambda: says in text(page, f"#problem-{field}"))
+    assert page.switch_to.active_element.get_attribute("name") == field
+    page.switch_to.active_element.send_keys(Keys.ESCAPE)
+    until(page, lambda: text(page, ".problem") == "")
+    entered = "#ticket input[inputmode=decimal]"
+    assert not any(
+        each.get_attribute("value") for each in page.find_elements("css selector", entered)
+    )
+
+
+def test_the_ticket_is_filled_in_by_the_keyboard_alone(page: WebDriver):
+    open_perpetual_and_log_in(page)
+    choose(page, "STOP", "limited")
+    page.find_element(By.CSS_SELECTOR, "#ticket [name=trigger_price]:enabled").click()
+    order = []
+    for _ in range(4):
+        order.append(page.switch_to.active_element.get_attribute("name"))
+        page.switch_to.active_element.send_keys(Keys.TAB)
+    assert order == ["trigger_price", "trigger", "price", "quantity"]
 
 
 @pytest.mark.parametrize("width", [390, 800, 1100, 1920])
