@@ -1,4 +1,4 @@
-"""Commands about the desk itself: up, down, run, status, logs, config."""
+"""Commands about the desk itself: up, down, restart, status, logs, config."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import typer
 from rich.text import Text
 
 from common import config as configuration
-from services.cli import lifecycle, output, status
+from services.cli import kill, lifecycle, output, status
 from services.cli.processes import gateway_url, processes, strategy_host
 from services.cli.settings import CliError, Settings, UsageError
+from services.cli.supervisor import WATCHDOG
 from services.strategy_host import entries
 
 FOLLOW_POLL_S = 0.2
@@ -23,7 +24,7 @@ STATUS_COLUMNS = ("process", "state", "healthy", "pid", "cpu %", "rss MB", "upti
 
 
 def register(app: typer.Typer) -> None:
-    for command in (up, down, status_command, logs, config):
+    for command in (up, down, restart, status_command, logs, config):
         name = command.__name__.removesuffix("_command")
         app.command(name)(command)
 
@@ -35,10 +36,12 @@ def up(context: typer.Context) -> None:
     config, started = lifecycle.up(settings, say)
     if settings.as_json:
         answer = {"desk": config.desk, "healthy": True, "started": started}
+        answer |= {"latched": kill.latched(settings.run_dir)}
         output.print_json(answer | {"gateway": gateway_url(config)} | _run_dir(settings))
     else:
         word = "is up" if started else "was up already"
         print(f"desk {config.desk} {word}: {gateway_url(config)}")
+        _print_latches(settings)
 
 
 def down(context: typer.Context) -> None:
@@ -51,6 +54,25 @@ def down(context: typer.Context) -> None:
         print("desk stopped" if stopped else f"no desk runs in {settings.run_dir.path}")
 
 
+def restart(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="PROCESS...", help="As in `status`.")],
+) -> None:
+    """Stop and start processes, also given up ones, and wait until they are healthy."""
+    settings: Settings = context.obj
+    lifecycle.restart(settings, names, (lambda text: None) if settings.as_json else print)
+    if settings.as_json:
+        latched = kill.latched(settings.run_dir)
+        output.print_json({"restarted": names, "latched": latched} | _run_dir(settings))
+    else:
+        _print_latches(settings)
+
+
+def _print_latches(settings: Settings) -> None:
+    for sentence in kill.advice(settings.run_dir):
+        print(sentence)
+
+
 def _run_dir(settings: Settings) -> dict[str, str]:
     return {"run_dir": str(settings.run_dir.path)}
 
@@ -59,15 +81,17 @@ def status_command(context: typer.Context) -> None:
     """Show the processes; exit 1 unless all that are supervised are healthy."""
     settings: Settings = context.obj
     config = settings.load_config()
-    wanted = processes(config)
+    wanted = [WATCHDOG, *processes(config)]
     names = {process.name for process in wanted}
     hosts = [strategy_host(each.strategy.name) for each in entries.by_hand(settings.run_dir)]
     by_hand = [host for host in hosts if host.name not in names]
     rows = status.collect(wanted, settings.run_dir, by_hand)
     if settings.as_json:
-        output.print_json({"desk": config.desk, **_run_dir(settings), "processes": rows})
+        shown = {"processes": rows, "latched": kill.latched(settings.run_dir)}
+        output.print_json({"desk": config.desk, **_run_dir(settings)} | shown)
     else:
         output.table(STATUS_COLUMNS, (_status_row(row) for row in rows))
+        _print_latches(settings)
     if not all(row["healthy"] for row in rows if row["supervised"]):
         raise typer.Exit(1)
 
@@ -75,6 +99,7 @@ def status_command(context: typer.Context) -> None:
 def _status_row(row: dict[str, Any]) -> tuple[Any, ...]:
     healthy = Text("yes", output.GOOD) if row["healthy"] else Text("no", output.BAD)
     note = row["text"] or ("" if row["healthy"] else row["health"])
+    note = f"{note}; next: {row['next']}" if row["next"] else note
     uptime = output.duration(row["uptime_s"]) if row["pid"] else ""
     usage = (row["cpu_percent"], row["rss_mb"]) if row["pid"] else ("", "")
     return (row["name"], row["state"], healthy, row["pid"], *usage, uptime, note)
@@ -119,7 +144,8 @@ def logs(
 ) -> None:
     """Print the last log lines of processes; with --json the JSON lines."""
     settings: Settings = context.obj
-    known = [process.name for process in processes(settings.load_config())] + ["supervisord"]
+    known = [process.name for process in (*processes(settings.load_config()), WATCHDOG)]
+    known.append("supervisord")
     for name in names or []:
         if name not in known:
             raise UsageError(f"no process {name!r}; one of {', '.join(known)}", "process")

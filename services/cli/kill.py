@@ -21,7 +21,7 @@ from common import config as configuration
 from common import logs
 from common.config import STRATEGY_NAME, AccountConfig, DeskConfig
 from common.core import HttpCall
-from common.domain.modes import scope_of
+from common.domain.modes import DESK, STRATEGY, scope_of
 from common.errors import ConfigError, VenueProtocolError
 from common.rundir import RunDir
 from common.transport import latch
@@ -93,7 +93,7 @@ def off(context: typer.Context, reason: Reason, venue: Venue = "", strategy: Str
 def status(context: typer.Context) -> None:
     """Show what is latched, and why; exit 1 if anything is."""
     settings: Settings = context.obj
-    latches = latch.read(settings.run_dir.latch) if settings.run_dir.latch.exists() else {}
+    latches = latched(settings.run_dir)
     if settings.as_json:
         output.print_json({"latched": latches})
     else:
@@ -103,6 +103,28 @@ def status(context: typer.Context) -> None:
             print("nothing is latched")
     if latches:
         raise typer.Exit(1)
+
+
+def latched(run_dir: RunDir) -> dict[str, str]:
+    """Scope -> reason."""
+    return latch.read(run_dir.latch) if run_dir.latch.exists() else {}
+
+
+def advice(run_dir: RunDir) -> list[str]:
+    """A sentence for each latch: what is halted, why, and how a person releases it."""
+    return [
+        f"the kill switch of {scope} is on: {reason}; next: crossdesk kill off"
+        f"{_option(scope)} --reason TEXT"
+        for scope, reason in sorted(latched(run_dir).items())
+    ]
+
+
+def _option(scope: str) -> str:
+    if scope == DESK:
+        return ""
+    if scope.startswith(STRATEGY):
+        return f" --strategy {scope.removeprefix(STRATEGY)}"
+    return f" --venue {scope}"
 
 
 def _scope(venue: str, strategy: str) -> str:

@@ -21,6 +21,7 @@ from services.cli.settings import (
     CliError,
     DeskRecord,
     Settings,
+    UsageError,
     read_record,
     write_record,
 )
@@ -32,6 +33,7 @@ from services.trading_engine.shell import read_limits, risk_path
 
 UP_TIMEOUT_S = 60.0
 STRATEGIES_TIMEOUT_S = 5.0
+AT_REST = frozenset({"STOPPED", "EXITED", "FATAL"})
 PATIENCE_S = 5.0  # with a process that supervisord keeps restarting
 
 
@@ -96,20 +98,57 @@ def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool
     if not running:
         settings.run_dir.clear_sockets()  # of a desk that was killed
     settings.run_dir.create()
+    wanted = processes(config)
     if running:
         _refuse_other_desk(settings, path)
+        _start_what_stopped([p for p in [WATCHDOG, *wanted] if not p.strategy], supervisor, say)
     else:
         level = settings.log_level or config.log_level
         record = DeskRecord(desk=config.desk, config=str(path), log_level=level)
         _begin_simulated_venues_anew(config, settings.run_dir)
-        wanted = processes(config)
         supervisor.start(supervisor.render(wanted, path, level))
         write_record(settings.run_dir, record)
-    wanted = processes(config)
     wait_until_ready([p for p in wanted if not p.strategy], supervisor, say)
     wait_until_ready([WATCHDOG], supervisor, say, well=frozenset({READY, DEGRADED}))
     _tell_strategies([p for p in wanted if p.strategy], supervisor, say)
     return config, not running
+
+
+def _start_what_stopped(
+    wanted: list[Process], supervisor: Supervisor, say: Callable[[str], None]
+) -> None:
+    """What was given up or stopped; a strategy that stopped stays so until somebody asks."""
+    states = {row["name"]: row["statename"] for row in supervisor.states()}
+    for process in wanted:
+        if states.get(process.name) in AT_REST:
+            supervisor.start_process(process.name)
+            say(f"{process.name} was stopped: it is started again")
+
+
+def restart(settings: Settings, names: list[str], say: Callable[[str], None]) -> None:
+    """Stop and start processes of a running desk, given up or not, and wait until they are ready.
+
+    Raises:
+        ConfigError: before anything is stopped.
+        CliError: there is none of that name, or one does not become ready.
+    """
+    path = settings.effective_config_path()
+    config = configuration.load(path)
+    check_limits(config, path)
+    known = [WATCHDOG, *processes(config)]
+    chosen = [process for process in known if process.name in names]
+    if missing := set(names) - {process.name for process in chosen}:
+        listed = ", ".join(process.name for process in known)
+        raise UsageError(f"no process {min(missing)!r}; one of {listed}", "process")
+    supervisor = Supervisor(settings.run_dir)
+    if supervisor.pid() is None:
+        raise CliError(f"no desk runs in {settings.run_dir.path}; start one with `crossdesk up`")
+    for process in reversed(chosen):
+        supervisor.stop_process(process.name)
+    for process in chosen:
+        supervisor.start_process(process.name)
+    wait_until_ready([p for p in chosen if p is not WATCHDOG], supervisor, say)
+    wait_until_ready([WATCHDOG], supervisor, say, well=frozenset({READY, DEGRADED}))
 
 
 def _begin_simulated_venues_anew(config: DeskConfig, run_dir: RunDir) -> None:

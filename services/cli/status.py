@@ -15,6 +15,7 @@ from typing import Any
 from common import messages as m
 from common.rundir import RunDir
 from services.cli.health import READY, Beats
+from services.cli.lifecycle import AT_REST
 from services.cli.processes import Process
 from services.cli.supervisor import Supervisor
 
@@ -53,7 +54,7 @@ def uptime_s(pid: int) -> int:
 
 
 def collect(
-    processes: list[Process], run_dir: RunDir, by_hand: Sequence[Process] = ()
+    processes: Sequence[Process], run_dir: RunDir, by_hand: Sequence[Process] = ()
 ) -> list[dict[str, Any]]:
     """One row per process, JSON-ready; takes about half a second while all is well.
 
@@ -77,8 +78,16 @@ def collect(
     for p in [*processes, *found]:
         seconds = now - (sampled if p in found else started)
         row = _row(p, run_dir, states.get(p.name), before.get(p.name), seconds, last.get(p.name))
+        row["next"] = _next_step(row, is_up=bool(states))
         rows.append(row | {"supervised": p not in found})
     return rows
+
+
+def _next_step(row: dict[str, Any], *, is_up: bool) -> str:
+    """What a person does about a process that nobody starts again by himself, else ""."""
+    if row["state"] not in AT_REST:
+        return ""
+    return f"crossdesk restart {row['name']}" if is_up else "crossdesk up"
 
 
 def _own_state(pid: int) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import re
 import signal
 import sys
 import time
-import xmlrpc.client
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +30,7 @@ from services.cli.settings import (
     UsageError,
     read_record,
 )
-from services.cli.supervisor import NOT_THERE, Supervisor
+from services.cli.supervisor import Supervisor
 from services.strategy_host import entries, loading
 from services.strategy_host.tuning import ALL
 
@@ -39,7 +38,6 @@ SENDER = "crossdesk"
 LOOK_S = 1.5
 BAD_CONFIG = 78
 STOP_S = 15.0
-NOT_RUNNING_FAULT = 70
 COLUMNS = ("strategy", "state", "position", "orders", "fills", "pnl", "rejects", "note")
 
 app = typer.Typer(no_args_is_help=True, help="Run, simulate, list, stop and tune strategies.")
@@ -140,8 +138,8 @@ def start(context: typer.Context, name: Name) -> None:
     """Start a strategy that the desk lists; one that failed or runs is started anew."""
     settings: Settings = context.obj
     supervisor, process = _supervised(settings, name)
-    _stop_supervised(supervisor, process)
-    supervisor.call("startProcess", process)
+    supervisor.stop_process(process)
+    supervisor.start_process(process, wait=True)
     _say(settings, name, "started")
 
 
@@ -152,7 +150,7 @@ def stop(context: typer.Context, name: Name) -> None:
     config = settings.load_config()
     if any(strategy.name == name for strategy in config.strategies):
         supervisor, process = _supervised(settings, name)
-        stopped = _stop_supervised(supervisor, process)
+        stopped = supervisor.stop_process(process)
     else:
         entries.find(name, config, settings.effective_config_path(), settings.run_dir)
         stopped = _stop_by_hand(settings, name)
@@ -300,17 +298,6 @@ def _supervised(settings: Settings, name: str) -> tuple[Supervisor, str]:
     return supervisor, strategy_host(name).name
 
 
-def _stop_supervised(supervisor: Supervisor, process: str) -> bool:
-    try:
-        return bool(supervisor.call("stopProcess", process))
-    except xmlrpc.client.Fault as fault:
-        if fault.faultCode == NOT_RUNNING_FAULT:
-            return False
-        raise CliError(f"supervisord: {fault.faultString}") from None
-    except NOT_THERE:
-        raise CliError("supervisord does not answer") from None
-
-
 def _stop_by_hand(settings: Settings, name: str) -> bool:
     """SIGTERM to the host that beats under this name; waits until it is gone."""
     process = strategy_host(name)
@@ -360,7 +347,8 @@ def _origins(state: m.StrategyState, entry: entries.Entry) -> dict[str, str]:
 
 
 def _row(row: dict[str, Any]) -> tuple[Any, ...]:
-    held = [f"{p['quantity']} {p['instrument']}" for p in row.get("positions", ())]
+    positions = [p for p in row.get("positions", ()) if float(p["quantity"])]
+    held = [f"{p['quantity']} {p['instrument']}" for p in positions]
     pnl = [f"{output.money(value)} {currency}" for currency, value in row.get("pnl", {}).items()]
     return (
         row["name"],

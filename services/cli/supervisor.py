@@ -23,7 +23,8 @@ from services.cli.settings import CHECKOUT, CliError
 TEMPLATE = CHECKOUT / "deploy" / "supervisord.conf.template"
 PROGRAM_MARK = ";; program\n"
 STOP_TIMEOUT_S = 40.0
-WATCHDOG = Process("watchdog", "watchdog", "health.watchdog")
+WATCHDOG = Process("watchdog", "watchdog", "health.watchdog", sockets={"health.watchdog": "XPUB"})
+NOT_RUNNING_FAULT, ALREADY_STARTED_FAULT = 70, 60
 NOT_THERE = (FileNotFoundError, ConnectionRefusedError, ConnectionResetError, BrokenPipeError)
 
 
@@ -107,6 +108,25 @@ class Supervisor:
             time.sleep(0.05)
         self.run_dir.clear_sockets()
         return True
+
+    def start_process(self, name: str, *, wait: bool = False) -> None:
+        """Fine if it runs already. wait: until it has stayed up for a second. Raises: CliError."""
+        self._tell("startProcess", name, wait, fine=ALREADY_STARTED_FAULT)
+
+    def stop_process(self, name: str) -> bool:
+        """Stop it and wait; False: it did not run. Raises: CliError."""
+        return self._tell("stopProcess", name, True, fine=NOT_RUNNING_FAULT)
+
+    def _tell(self, method: str, *arguments: object, fine: int) -> bool:
+        """fine: the fault that says that it is so already."""
+        try:
+            return bool(self.call(method, *arguments))
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode == fine:
+                return False
+            raise CliError(f"supervisord: {fault.faultString}") from None
+        except NOT_THERE:
+            raise CliError("supervisord does not answer") from None
 
     # --- questions ---
 

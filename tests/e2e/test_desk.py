@@ -64,6 +64,7 @@ def position_of(desk: Desk, instrument: str) -> Decimal:
 def test_every_process_is_listed_and_healthy(desk: Desk) -> None:
     rows = ok(desk.cli("status", "--json"))["processes"]
     assert {row["name"] for row in rows} == {
+        "watchdog",
         "venue_simulator.deribit",
         "market_data.deribit",
         "trading_engine.deribit.main",

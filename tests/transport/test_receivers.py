@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import email
-import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +16,7 @@ from common.config import AlertsConfig, MailConfig, Secret
 from common.errors import ConfigError
 from common.transport.receivers import MAX_WAITING, Courier, Mail, Receiver, Webhook, receivers
 from services.venue_simulator import certificates
-from tests.transport.mail_server import MailServer, serving
+from tests.transport.receiving import MailServer, hook, serving
 
 PASSWORD = "a-password-of-the-tests"
 MAIL = MailConfig("127.0.0.1", "desk@test.invalid", ["a@test.invalid", "b@test.invalid"])
@@ -42,36 +38,6 @@ def eventually(question: Callable[[], Any], patience_s: float = 30.0) -> Any:
             return answer
         time.sleep(0.01)
     raise AssertionError("not in time")
-
-
-@contextmanager
-def hook(*statuses: int, drips: bool = False) -> Iterator[tuple[str, list[Any]]]:
-    """A web server that answers with these statuses, the last one for ever."""
-    posted: list[Any] = []
-    left, closed = list(statuses), threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            while drips and not closed.wait(0.05):
-                self.wfile.write(b"H")
-            if not drips:
-                self.send_response(left.pop(0) if len(left) > 1 else left[0])
-                self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        server.block_on_close = False
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/services/secret-path", posted
-        finally:
-            closed.set()
-            server.shutdown()
-            thread.join()
 
 
 def at(server: MailServer, **changes: Any) -> MailConfig:

@@ -1,15 +1,18 @@
-"""A mail server of some lines: takes every mail, in the clear or over TLS, and may be slow."""
+"""Servers that take alerts: a webhook, and mail in the clear or over TLS. Both may be slow."""
 
 from __future__ import annotations
 
 import base64
+import json
 import socketserver
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 
 @dataclass
@@ -101,5 +104,35 @@ def serving(known: MailServer) -> Iterator[MailServer]:
             yield known
         finally:
             known.closed.set()
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def hook(*statuses: int, drips: bool = False) -> Iterator[tuple[str, list[Any]]]:
+    """A web server that answers with these statuses, the last one for ever."""
+    posted: list[Any] = []
+    left, closed = list(statuses), threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            while drips and not closed.wait(0.05):
+                self.wfile.write(b"H")
+            if not drips:
+                self.send_response(left.pop(0) if len(left) > 1 else left[0])
+                self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/services/secret-path", posted
+        finally:
+            closed.set()
             server.shutdown()
             thread.join()
