@@ -30,6 +30,7 @@ class Orders:
         self._orders: OrderedDict[str, m.OrderUpdated] = OrderedDict()
         self._versions: dict[str, tuple[int, int]] = {}  # start of the engine, revision
         self._starts: dict[Account, int] = {}
+        self._listed_ns: dict[Account, int] = {}  # when its engine last named all open orders
         self._closed = 0
         self.synced: set[Account] = set()
 
@@ -37,7 +38,7 @@ class Orders:
         return self._orders.get(client_order_id)
 
     def apply(self, order: m.OrderUpdated, start_ns: int = 0) -> bool:
-        """Whether this was news. start_ns: when its engine started, 0 in a reply to a command."""
+        """Whether this was news. start_ns: when its engine started, 0 if that is not told."""
         name, account = order.client_order_id, (order.venue, order.account)
         start_ns = self._hear(account, start_ns)
         version = start_ns, order.revision
@@ -51,10 +52,21 @@ class Orders:
             self._forget()
         return True
 
-    def apply_snapshot(self, snapshot: m.OrderSnapshot, start_ns: int = 0) -> list[m.OrderUpdated]:
+    def apply_reply(self, order: m.OrderUpdated) -> bool:
+        """Whether an order in the answer to a command was news. The answer to a repeated request is
+        the first one: its order may have ended since, before we were told of any."""
+        is_unknown = order.client_order_id not in self._orders and not order.status.is_final
+        if is_unknown and order.updated_ns <= self._listed_ns.get((order.venue, order.account), 0):
+            return False
+        return self.apply(order)
+
+    def apply_snapshot(
+        self, snapshot: m.OrderSnapshot, start_ns: int = 0, sent_ns: int = 0
+    ) -> list[m.OrderUpdated]:
         """What was news in it. A snapshot of all owners ends what it does not name."""
         if not snapshot.owner:
             account = snapshot.venue, snapshot.account
+            self._listed_ns[account] = sent_ns
             self.synced.add(account)
             self._hear(account, start_ns)
             named = {order.client_order_id for order in snapshot.orders}

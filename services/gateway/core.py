@@ -227,7 +227,8 @@ class GatewayCore:
         if isinstance(message, m.InstrumentState):
             self.reading.catalog.set_status(message.instrument, message.status)
             return []
-        return self._clients.deliver(self._private.on_message(message, event.publisher_start_ns))
+        told = self._private.on_message(message, event.publisher_start_ns, event.sent_ns)
+        return self._clients.deliver(told)
 
     def _on_list(self, message: m.InstrumentList) -> Commands:
         """Ready is who can name every instrument; once ready, the gateway stays so."""

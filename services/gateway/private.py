@@ -78,16 +78,16 @@ class Private:
         if not isinstance(answer.command, ORDER_COMMANDS):
             return []
         orders = self._reading.orders
-        return self._orders([order for order in answer.reply.orders if orders.apply(order)])
+        return self._orders([order for order in answer.reply.orders if orders.apply_reply(order)])
 
-    def on_message(self, message: m.Event, start_ns: int) -> list[GatewayCommand]:
+    def on_message(self, message: m.Event, start_ns: int, sent_ns: int = 0) -> list[GatewayCommand]:
         """Take it into the mirrors and tell the readers what is news."""
         orders = self._reading.orders
         match message:
             case m.OrderUpdated():
                 return self._orders([message] if orders.apply(message, start_ns) else [])
             case m.OrderSnapshot():
-                news = orders.apply_snapshot(message, start_ns)
+                news = orders.apply_snapshot(message, start_ns, sent_ns)
                 return self._orders(news) if message.owner else self._again("orders")
             case m.Fill():
                 return self._fills([message] if self._reading.fills.apply(message) else [])

@@ -6,6 +6,7 @@ import pytest
 from common import core as c
 from common import messages as m
 from common.config import AccountConfig, VenueConfig
+from services.gateway.accounts import Orders
 from services.gateway.events import ClientBlocked, ClientClosed, ClientDrained
 from services.gateway.sessions import QUEUE, TOO_MANY, TOO_SLOW
 from tests.services.gateway.kit import BTC, ENGINE, ETH, SECOND, Desk, config, order
@@ -461,3 +462,14 @@ def test_a_stopping_gateway_says_goodbye():
     desk.client()
     desk.feed(c.Stopping())
     assert desk.closed == {1: 1001}
+
+
+def test_a_first_answer_told_again_does_not_bring_back_an_order_that_ended():
+    """A gateway that starts later never hears of the order but from the repeated answer."""
+    orders = Orders({})
+    orders.apply_snapshot(m.OrderSnapshot("deribit", "main", "", []), 1, sent_ns=10)
+    assert not orders.apply_reply(order(1, updated_ns=9))
+    assert orders.find([("deribit", "main")], None, closed=True) == []
+    assert orders.apply_reply(order(2, updated_ns=11))  # younger than the list: it is new
+    assert not orders.apply_reply(order(2, updated_ns=11))
+    assert orders.apply_reply(order(3, updated_ns=9, status=m.OrderStatus.REJECTED))
