@@ -20,6 +20,7 @@ import requests
 import websocket
 import yaml
 
+from common.rundir import RunDir
 from services.gateway.keys import sha256
 from tests.services.gateway.conftest import ROOT, Gateway, free_port, running, write_config
 from tests.services.gateway.test_server import BTC, DEMO, WAIT_S, Client, get
@@ -271,11 +272,8 @@ def test_row_76_a_client_that_vanishes_is_dropped_within_40_s(strict):
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 def test_row_69_another_user_cannot_reach_the_sockets(strict):
     gateway, keys = strict
-    directory = next(
-        path
-        for path in (keys.parent / "run" / "ipc", *Path("/tmp").glob("crossdesk-*"))
-        if (path / "health.gateway").exists()
-    )
+    directory = RunDir(keys.parent / "run").sockets
+    assert (directory / "health.gateway").exists()
     script = (
         "import os, socket, sys\n"
         "os.setgid(65534); os.setuid(65534)\n"
