@@ -18,7 +18,7 @@ from common import codec
 from common.messages import AccountSnapshot, PositionUpdated, QueryPositions, Side
 from common.rundir import RunDir
 from tests.e2e.desk import Desk
-from tests.e2e.test_desk import eventually, ok
+from tests.e2e.test_desk import eventually, ok, order_of
 
 D = Decimal
 DEMO = ("demo", "demo-secret")
@@ -105,9 +105,12 @@ def trade_at_venue(account: Account, side: str, symbol: str, amount: str) -> Non
     assert done["order"]["order_state"] == "filled", done
 
 
-def trade_by_desk(account: Account, side: Side, symbol: str, quantity: str) -> None:
+def trade_by_desk(account: Account, side: Side, symbol: str, quantity: str) -> str:
+    """Its client_order_id."""
     line = ("place", f"deribit.{symbol}", side.value.lower(), quantity, "--type", "market")
-    assert ok(account.desk.cli(*line, "--json"))["status"] in ("NEW", "FILLED")
+    placed = ok(account.desk.cli(*line, "--json"))
+    assert placed["status"] in ("NEW", "FILLED")
+    return str(placed["client_order_id"])
 
 
 def test_fills_of_the_desk_and_of_outsiders_add_up_to_the_venues_positions(
@@ -116,7 +119,7 @@ def test_fills_of_the_desk_and_of_outsiders_add_up_to_the_venues_positions(
     option = a_call(account)
     trade_by_desk(account, Side.BUY, INVERSE, "300")
     trade_at_venue(account, "buy", INVERSE, "200")
-    trade_by_desk(account, Side.SELL, INVERSE, "400")
+    sold = trade_by_desk(account, Side.SELL, INVERSE, "400")
     trade_at_venue(account, "sell", LINEAR, "0.05")
     trade_at_venue(account, "buy", LINEAR, "0.02")
     trade_at_venue(account, "sell", option, "0.5")
@@ -129,7 +132,9 @@ def test_fills_of_the_desk_and_of_outsiders_add_up_to_the_venues_positions(
     assert ours[f"deribit.{option}"].vega == pytest.approx(
         theirs[f"deribit.{option}"]["vega"], rel=0.05
     )
-    assert ours[f"deribit.{INVERSE}"].realized_pnl != 0
+    held = ours[f"deribit.{INVERSE}"]
+    price = D(order_of(account.desk, sold)["avg_price"])
+    assert held.realized_pnl == pytest.approx(400 / held.average_price - 400 / price, abs=D("1e-9"))
 
 
 def test_a_killed_position_server_knows_positions_and_realised_profit_again(
