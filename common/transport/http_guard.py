@@ -76,7 +76,9 @@ def _note(used: Any) -> None:
         _current.guard.use(used)
 
 
-class _Plain(HTTPConnection):
+class _Watched(HTTPConnection):
+    """Tells the guard which socket it uses, be it new or kept from an earlier request."""
+
     def _new_conn(self) -> socket.socket:
         made = super()._new_conn()
         _note(made)
@@ -87,23 +89,16 @@ class _Plain(HTTPConnection):
         super().request(*arguments, **options)
 
 
-class _Secure(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
-        _note(made)
-        return made
-
-    def request(self, *arguments: Any, **options: Any) -> None:
-        _note(self.sock)
-        super().request(*arguments, **options)
+class _WatchedSecure(_Watched, HTTPSConnection):
+    """The same over TLS."""
 
 
 class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Plain
+    ConnectionCls = _Watched
 
 
 class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _Secure
+    ConnectionCls = _WatchedSecure
 
 
 class _Adapter(HTTPAdapter):

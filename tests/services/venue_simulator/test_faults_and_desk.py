@@ -20,27 +20,13 @@ from services.strategy_host.virtual import VirtualDesk
 from services.trading_engine.core import TradingEngine
 from services.venue_simulator import control
 from services.venue_simulator.core import VenueSimulator
+from tests.services.trading_engine.simulated import Client
 
 DEMO = Path(__file__).parents[3] / "config" / "demo.yaml"
 START_NS = 1_790_000_000_000_000_000
 PERP, SYMBOL = "deribit.BTC-PERPETUAL", "BTC-PERPETUAL"
 BOOK, ORDERS = f"book.{PERP}", "orders.deribit.main"
 SMALL = {"option_expiries": 1, "strikes_per_expiry": 2}
-
-
-class Client:
-    """Asks for things and keeps the answers."""
-
-    def __init__(self) -> None:
-        self.replies: list[m.CommandReply] = []
-
-    def handle(self, event: Any, now_ns: int) -> list[Any]:
-        if isinstance(event, c.Replied):
-            self.replies.append(event.reply)
-        return []
-
-    def on_time(self, now_ns: int) -> list[Any]:
-        return []
 
 
 class Desk:
