@@ -75,7 +75,8 @@ def check_keys(config: DeskConfig, source: Path) -> None:
     Raises:
         ConfigError: names the key.
     """
-    KeyFile(config.gateway, str(source)).load()
+    strategies = {strategy.name for strategy in config.strategies}
+    KeyFile(config.gateway, str(source), strategies).load()
 
 
 def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool]:

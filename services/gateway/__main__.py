@@ -20,7 +20,7 @@ from services.gateway.shell import GatewayServer
 def build(arguments: Arguments) -> Shell:
     config, source = arguments.config, str(arguments.config_path)
     check(config.gateway, source)
-    keys = KeyFile(config.gateway, source)
+    keys = KeyFile(config.gateway, source, {each.name for each in config.strategies})
     core: Any = GatewayCore(config, os.getpid(), os.urandom(32))
     subscribe, requests = endpoints(config)
     shell = Shell(

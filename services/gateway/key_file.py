@@ -6,9 +6,10 @@ editors replace files, has no keys any more.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
-from common.config import GatewayConfig, load_keys
+from common.config import GatewayConfig, KeyConfig, load_keys
 from common.errors import ConfigError
 from services.gateway.keys import LOOPBACK, KeyRing
 
@@ -17,11 +18,17 @@ GONE: Stamp = (0, 0, 0)
 
 
 class KeyFile:
-    """The keys of the desk's file and of the key file, if there is one."""
+    """The keys of the desk's file and of the key file, if there is one.
 
-    def __init__(self, config: GatewayConfig, source: str) -> None:
-        self._config, self._source = config, source
-        self._must_sign = config.host not in LOOPBACK  # who trades
+    Args:
+        strategies: names of the desk's strategies, which own their orders alone.
+    """
+
+    def __init__(
+        self, config: GatewayConfig, source: str, strategies: Collection[str] = ()
+    ) -> None:
+        self._config, self._source, self._strategies = config, source, strategies
+        self._must_sign = config.host not in LOOPBACK  # who trades, and who may kill
         self._path = Path(source).parent / config.key_file if config.key_file else None
         self._read: Stamp | None = None
         self._was_gone = False
@@ -56,11 +63,18 @@ class KeyFile:
     def _ring(self, path: Path) -> KeyRing:
         listed = load_keys(path)
         for key in listed:
-            if key.secret:
-                text = "give secret_sha256 or public_key: a secret is not kept in a file"
-                raise ConfigError(str(path), f"keys.{key.key_id}", text)
+            self._check(key, str(path))
         keys = [*self._config.keys, *listed]
         return KeyRing(keys, str(path), self._must_sign)
+
+    def _check(self, key: KeyConfig, source: str) -> None:
+        where = f"keys.{key.key_id}"
+        if key.secret:
+            text = "give secret_sha256 or public_key: a secret is not kept in a file"
+            raise ConfigError(source, where, text)
+        if (key.owner or key.key_id) in self._strategies:
+            text = f"{key.owner or key.key_id!r} is the owner of a strategy's orders"
+            raise ConfigError(source, where, text)
 
     def _stamp(self) -> Stamp:
         assert self._path is not None

@@ -26,6 +26,7 @@ from services.gateway.rpc import CallError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SCOPES = ("read", "trade", "cancel", "admin")
+SIGNING = ("trade", "admin")  # off loopback: who may order, and who may kill and change limits
 HASH = re.compile(r"[0-9a-f]{64}\Z")
 NOBODY = hashlib.sha256(b"").hexdigest()
 MAX_SECRET = 256
@@ -70,7 +71,7 @@ class KeyRing:
     """All keys of a gateway.
 
     Args:
-        must_sign: a key with the scope trade needs a public key.
+        must_sign: a key with the scope trade or admin needs a public key.
 
     Raises:
         ConfigError: a key is listed twice, has no usable secret, or an unknown scope.
@@ -85,8 +86,9 @@ class KeyRing:
             if config.key_id in self._keys:
                 raise ConfigError(source, where, "this key_id is listed twice")
             key = self._keys[config.key_id] = _key_of(config, source, where)
-            if must_sign and key.may("trade") and not key.signs:
-                text = "off loopback, a key with the scope 'trade' needs a public_key"
+            scope = next((scope for scope in SIGNING if scope in key.scopes), None)
+            if must_sign and scope and not key.signs:
+                text = f"off loopback, a key with the scope {scope!r} needs a public_key"
                 raise ConfigError(source, where, text)
 
     def get(self, key_id: str) -> Key | None:

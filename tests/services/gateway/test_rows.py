@@ -288,9 +288,24 @@ def test_the_key_file_is_followed_and_its_mistakes_change_nothing(tmp_path):
     assert file.look() is None
 
 
-def test_off_loopback_who_trades_must_sign(tmp_path):
+def test_a_key_of_the_file_owns_no_strategys_orders(tmp_path):
+    gateway = GatewayConfig(keys=KEYS, key_file="keys.yaml")
+    path = tmp_path / "keys.yaml"
+    file = KeyFile(gateway, str(tmp_path / "desk.yaml"), {"quoter"})
+    path.write_text(one("a"))
+    assert file.load().get("a")
+    for wrong in (one("quoter"), one("b").replace("}", ", owner: quoter}")):
+        path.write_text(wrong)
+        with pytest.raises(ConfigError, match="'quoter' is the owner of a strategy's orders"):
+            file.look()
+
+
+def test_row_70_off_loopback_who_trades_or_kills_must_sign(tmp_path):
     reader = KeyConfig("r", secret_sha256="0" * 64)
-    for keys, is_good in (([reader, SIGNING], True), ([KEYS[2]], False)):
+    killer = KeyConfig("k", secret_sha256="1" * 64, scopes=["read", "admin"])
+    signed = KeyConfig("s", public_key=PUBLIC, scopes=["read", "admin"])
+    good = [reader, SIGNING, signed]
+    for keys, is_good in ((good, True), ([KEYS[2]], False), ([killer], False)):
         gateway = GatewayConfig(host="0.0.0.0", keys=keys)
         file = KeyFile(gateway, str(tmp_path / "desk.yaml"))
         if is_good:
