@@ -94,13 +94,12 @@ class Calls:
         state = self._state
         symbol = state.market.symbol_of(filters.instrument) if filters.instrument else ""
         call = Call("cancel_all", now_ns, valid_until_ns=now_ns)
+        if not at_any_cost and state.pacer.ready_ns(now_ns, is_cancel=True) > now_ns:
+            return False  # before it is made: a call that is made waits for its answer
         made = self._entry.cancel_all(filters, symbol, call)
         if made is None:
             return False
-        if not state.pacer.take(now_ns, is_cancel=True):
-            if not at_any_cost:
-                return False
-            state.pacer.spent(now_ns)
+        state.pacer.spent(now_ns)
         self.cancel_together(call, made, orders, now_ns, at_any_cost=at_any_cost)
         return True
 

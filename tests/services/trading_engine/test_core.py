@@ -712,6 +712,18 @@ def test_a_cancel_that_waits_for_the_budget_is_sent_once_however_often_it_is_ask
     assert not bench.twin.open_ids
 
 
+def test_a_cancel_all_that_the_budget_does_not_allow_waits_for_no_answer():
+    bench = Bench(rate_per_second=5.0, rate_burst=20.0).start()
+    orders = [bench.placed() for _ in range(14)]
+    bench.ask(m.CancelOrders([order.client_order_id for order in orders[:10]]))
+    for _ in range(5):
+        bench.ask(m.CancelAll())
+    bench.advance(20)
+    assert not bench.twin.open_ids
+    assert len(bench.twin.calls("private/cancel_all")) < 5
+    assert bench.engine._calls._entry._session._waiting == {}
+
+
 def test_configured_limits_refuse():
     limits = LimitsConfig(max_quantity={"perpetual": "1000"}, max_notional="500", max_open_orders=1)
     bench = Bench(limits=limits).start()
