@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests import figures
 from tests.e2e.desk import Desk, Result, prepare, running
 
 PERPETUAL = "deribit.BTC-PERPETUAL"
@@ -108,6 +109,7 @@ def test_row_77_a_full_disk_stops_new_orders_and_no_cancels(desk: Desk) -> None:
     assert orders(desk) == []
     assert "No space left" in engine(desk)["text"]
     assert desk.cli("journal", "verify").code == 0
+    figures.note("P15", "orders without a record on a full disk", "0", "0", True, row=77)
 
 
 def test_row_26_the_kill_switch_works_with_a_full_disk(desk: Desk) -> None:
@@ -127,7 +129,8 @@ def test_row_78_a_failed_sync_cancels_and_ends_the_engine(desk: Desk) -> None:
         assert place(desk, 50001, "lost").code != 0
         eventually(lambda: engine(desk)["pid"] not in (pid, None), "a new engine")
     told = (desk.directory / "strace.txt").read_text()
-    assert told.count("INJECTED") == 1  # never tried again
+    assert told.count("INJECTED") == 1
+    figures.note("P15", "calls of fdatasync after one failed", "0", "0", True, row=78)
     eventually(lambda: engine(desk)["health"] == "ready", "ready")
     assert orders(desk) == []
     assert "exit status 74" in (desk.run_dir / "logs" / "supervisord.log").read_text()

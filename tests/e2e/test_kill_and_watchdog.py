@@ -18,6 +18,7 @@ import yaml
 from common.rundir import RunDir
 from services.cli.health import READY, Beats
 from services.cli.supervisor import WATCHDOG, Supervisor
+from tests import figures
 from tests.e2e.desk import CHECKOUT, Desk, prepare, running
 
 pytestmark = pytest.mark.xdist_group("watched")  # one desk for all of them
@@ -186,8 +187,11 @@ def test_row_26_a_latch_made_by_hand_and_the_gateways_call(released: Desk) -> No
 def test_row_15_a_stopped_process_is_noticed_and_replaced(released: Desk, name: str) -> None:
     eventually(lambda: place(released)["accepted"] and is_watched(released), "all is well")
     pid = pid_of(released, name)
+    began = time.monotonic()
     os.kill(pid, signal.SIGSTOP)
     eventually(replaced(released, name, pid), f"another {name}")
+    took = time.monotonic() - began
+    figures.note("P18", f"a stopped {name} is replaced", "3 s", f"{took:.1f} s", took <= 3, row=15)
     log = (released.run_dir / "logs" / "watchdog.jsonl").read_text()
     texts = [json.loads(line)["message"] for line in log.splitlines()]
     assert f"{name} is stuck: killed" in texts

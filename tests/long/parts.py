@@ -77,10 +77,16 @@ def _examples(settings: Settings) -> list[Step]:
 
 
 def _processes(settings: Settings) -> list[Step]:
-    """Long tests everywhere but in the folders that other parts run."""
+    """Whole desks, and long tests everywhere but in the folders that other parts run."""
     del settings
     others = [f"--ignore=tests/{name}" for name in ("sim", "faults", "fuzz", "longrun")]
-    return [_pytest("long tests", "-m", "long", "--timeout", "1800", "tests", *others)]
+    desks = [f"tests/e2e/test_{name}.py" for name in ("kill_and_watchdog", "secrets")]
+    gateway = [f"tests/services/gateway/test_{name}.py" for name in ("rows", "keys")]
+    return [
+        _pytest("long tests", "-m", "long", "--timeout", "1800", "tests", *others),
+        _pytest("kill switch, watchdog, secrets", "--timeout", "600", *desks),
+        _pytest("who may trade", "-m", "not long", "--timeout", "600", *gateway),
+    ]
 
 
 # 200 kills, 100 drops of the links, 10 minutes of too many orders.
