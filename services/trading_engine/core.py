@@ -107,7 +107,9 @@ class TradingEngine:
         self._stop_by_ns: int | None = None
         self._link = Link(state, order_entry, url, backoff)
         self._armed_ns: int | None = None
-        Restorer(state, self._ledger, self._answers).replay(journal)
+        restorer = Restorer(state, self._ledger, self._answers)
+        restorer.replay(journal)
+        self._quotes.calls.resume(restorer.replacing)
         state.builds.own = build
         self._start = StartRecord(state.ids.start_counter, build, config_hash)
 

@@ -18,6 +18,8 @@ from services.trading_engine.ledger import ANSWERS_KEPT
 from services.trading_engine.parents import KEPT as PARENTS_KEPT
 from services.trading_engine.store import CLOSED_KEPT, FILLS_KEPT, SEEN_KEPT
 
+REPLACING_NS = 60_000_000_000  # after its last moment a call did what it did, and it was asked for
+
 
 class Fold:
     """State of an engine as its records tell it.
@@ -165,9 +167,11 @@ class Fold:
             yield r.ReportRecord(order, "snapshot")
         for intents in self.intents.values():
             yield from intents
-        for name in self.open:
-            if name in self.wanted:
-                yield msgspec.structs.replace(self.wanted[name], key="")
+        for name, intent in self.wanted.items():
+            # What was sent to replace a quote that has ended may still become another order.
+            late = intent.valid_until_ns + REPLACING_NS > self.at_ns
+            if name in self.open or (intent.quote_id and late):
+                yield msgspec.structs.replace(intent, key="")
         yield from self._fill_records()
 
     def _fill_records(self) -> Iterator[r.Record]:

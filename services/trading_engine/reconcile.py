@@ -33,6 +33,7 @@ ABSENT_ROUNDS = 2
 class _Sync(msgspec.Struct, eq=False):
     round: int
     outstanding: int
+    asked_ns: int
     clean: bool = True
     orders: list[VenueOrder] = []
     fills: list[VenueFill] = []
@@ -52,6 +53,7 @@ class Reconciler:
         self._round = 0
         self._synced_before = False
         self.syncs = 0  # how many times the account was read in whole
+        self.synced_ns = 0  # when it was asked for what it was last read as
         self.resend: list[Order] = []  # cancels that never arrived
 
     # --- doubts -------------------------------------------------------------------------------
@@ -215,7 +217,7 @@ class Reconciler:
         since_ns = max(self._fills_until_ns - OVERLAP_NS, now_ns - DAY_NS)
         call = Call("sync", now_ns, round=self._round)
         questions = self._entry.account_calls(since_ns, call)
-        self._sync = _Sync(self._round, len(questions))
+        self._sync = _Sync(self._round, len(questions), now_ns)
         self._state.ask([question.frame for question in questions])
 
     @property
@@ -255,6 +257,7 @@ class Reconciler:
         self.syncs += 1
         self._apply(sync, now_ns)
         self._close_gap()
+        self.synced_ns = sync.asked_ns
         return True
 
     def _rebase(self, positions: dict[str, Decimal], told_ns: int) -> None:

@@ -11,6 +11,7 @@ from common.messages import OrderStatus as S
 from common.messages import RejectReason as R
 from services.trading_engine import records as r
 from services.trading_engine.answers import Answers
+from services.trading_engine.evidence import AFTER_HORIZON_NS
 from services.trading_engine.fold import Fold
 from services.trading_engine.ledger import Item, Ledger, Request
 from services.trading_engine.state import EngineState
@@ -26,6 +27,7 @@ class Restorer:
         self._ledger = ledger
         self._answers = answers
         self._fold = Fold()
+        self.replacing: list[r.IntentRecord] = []  # quotes that may still become other orders
 
     def replay(self, journal: Iterable[r.Entry]) -> None:
         fold = self._fold.take_all(self._paced(journal))
@@ -83,6 +85,8 @@ class Restorer:
         intent = self._fold.wanted.get(name)
         if intent is not None and intent.quote_id:
             quotes.name(intent.quote_id, symbol, state.side, name)
+            if intent.valid_until_ns + AFTER_HORIZON_NS > self._fold.at_ns:
+                self.replacing.append(intent)
         if not state.status.is_final:
             quotes.file(state)
             quotes.name(state.quote_id, symbol, state.side, name)

@@ -14,7 +14,8 @@ class QuoteTwin(VenueTwin):
     """Keeps one quote per instrument, side and group.
 
     Attributes:
-        wrong: errors for sides, by (instrument_name, "bid" or "ask").
+        wrong: errors for sides, by (instrument_name, "bid" or "ask"). untold: sides that it takes
+            and does not speak of.
     """
 
     def __init__(self, now_ms: int) -> None:
@@ -22,6 +23,7 @@ class QuoteTwin(VenueTwin):
         self.protections: dict[tuple[str, str], Json] = {}
         self.frozen: list[Json] = []
         self.wrong: dict[tuple[str, str], Refuse] = {}
+        self.untold: set[tuple[str, str]] = set()
 
     def trigger(self, index: str = "btc_usd", group: str = "mm", until: int = 0) -> list[bytes]:
         """Protection acts: the notice of it, and those of the orders that it cancels."""
@@ -71,8 +73,9 @@ class QuoteTwin(VenueTwin):
                     named = {"instrument_name": quote["instrument_name"], "side": word}
                     errors.append(named | {"error": refusal.error})
                     continue
-                orders.append(dict(order))
-                notices += told
+                if (quote["instrument_name"], word) not in self.untold:
+                    orders.append(dict(order))
+                    notices += told
         return {"orders": orders, "trades": [], "errors": errors}, notices
 
     def _quote(self, params: Json, quote: Json, word: str) -> tuple[Json, list[bytes]]:

@@ -20,6 +20,7 @@ from common.rundir import RunDir
 from common.transport import segments
 from common.transport.journal import SegmentedLog
 from services.trading_engine import records
+from services.trading_engine.fold import Fold
 from services.trading_engine.owners import orders_of
 from services.trading_engine.storage import journal_directory
 from tests.services.trading_engine.kit import MS, PERP, PERPETUAL, QUOTE, T0, TICKER, Bench, place
@@ -356,6 +357,100 @@ def test_a_quote_that_never_arrived_is_rejected_once_that_is_proved() -> None:
     assert made.replies(request)[0].in_doubt
     assert made.open_orders() == []
     assert made.engine._state.store.open_quantity(PERP, m.Side.BUY) == D(0)
+
+
+def buying(made: Bench) -> Decimal:
+    """What the checks count as working to buy."""
+    return made.engine._state.store.open_quantity(PERP, m.Side.BUY)
+
+
+def replaced_too_late(made: Bench) -> tuple[m.OrderUpdated, str]:
+    """A quote that has ended, and the request that was to replace it: nothing told of either."""
+    bid, _ = quoted(made)
+    made.held = []
+    twin_of(made).fill(bid.venue_order_id, 100)
+    twin_of(made).untold = {("BTC-PERPETUAL", "bid")}
+    request = made.ask(quote(entry("49100", "51100")))
+    held, made.held = made.held, None
+    twin_of(made).untold = set()
+    made.deliver(held)
+    return bid, request
+
+
+def test_a_side_that_the_answer_leaves_out_counts_until_the_account_shows_what_it_did() -> None:
+    made = bench()
+    quoted(made)
+    made.held = []
+    twin_of(made).untold = {("BTC-PERPETUAL", "bid")}
+    made.ask(quote(entry("49100", "51100")))
+    made.release()
+    assert buying(made) == D(200)
+    made.advance(3)
+    assert buying(made) == D(200)
+    made.advance(4)
+    assert buying(made) == D(100)
+
+
+def test_the_successor_of_a_side_that_the_answer_leaves_out_keeps_its_owner() -> None:
+    made = bench()
+    bid, _ = replaced_too_late(made)
+    assert made.order(bid.client_order_id).status is S.FILLED  # it was asked for
+    assert buying(made) == D(100)
+    made.advance(10)
+    (new,) = [order for order in made.open_orders() if order.side is m.Side.BUY]
+    assert (new.owner, new.external, new.price) == ("maker", False, D("49100"))
+    assert new.client_order_id != bid.client_order_id and buying(made) == D(100)
+
+
+def test_a_side_in_doubt_by_its_own_error_counts_until_it_is_settled() -> None:
+    made = bench()
+    quoted(made)
+    twin_of(made).wrong = {("BTC-PERPETUAL", "bid"): Refuse(99999, "what_is_this")}
+    made.ask(quote(entry("49100", None)))
+    assert buying(made) == D(200)
+    made.advance(8)
+    assert buying(made) == D(100)
+
+
+def test_without_a_link_nothing_tells_what_a_replacement_did() -> None:
+    made = bench()
+    quoted(made)
+    made.losing = True
+    made.ask(quote(entry("49100", None)))
+    made.cut()
+    made.advance(60)
+    assert buying(made) == D(200)
+    made.losing = False
+    made.connect()
+    made.advance(3)
+    assert buying(made) == D(100)
+
+
+def test_what_was_to_be_replaced_counts_twice_after_a_restart_too() -> None:
+    made = bench()
+    quoted(made)
+    made.losing = True
+    made.ask(quote(entry("49100", None)))
+    again = made.restart(on_disconnect="cancel").start()
+    assert buying(again) == D(200)
+    again.advance(10)
+    assert buying(again) == D(100)
+
+
+def test_a_snapshot_keeps_what_may_still_become_another_order() -> None:
+    made = bench()
+    bid, _ = quoted(made)
+    made.losing = True
+    made.ask(quote(entry("49100", None)))
+    made.losing = False
+    made.deliver(twin_of(made).fill(bid.venue_order_id, 100))
+    assert buying(made) == D(100)
+    folded = Fold().take_all(records.decode(made.journal))
+    made.journal[:] = [records.encode(each) for each in folded.entries()]
+    again = made.restart(on_disconnect="cancel").start()
+    assert buying(again) == D(100)
+    again.advance(10)
+    assert buying(again) == D(0)
 
 
 def test_quotes_are_known_again_after_a_restart() -> None:
