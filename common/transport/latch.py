@@ -98,6 +98,7 @@ class LatchWatch:
         self._on_change = on_change
         self._stamp: tuple[int, int] | None = None
         self._fresh_until = 0.0
+        self._is_settled = False  # read after a change of the same stamp could still come
         self._timer: asyncio.TimerHandle | None = None
         self.latches: dict[str, str] = {}
 
@@ -122,8 +123,9 @@ class LatchWatch:
         now = self._loop.time()
         if stamp != self._stamp:
             self._stamp, self._fresh_until = stamp, now + FRESH_S
-        elif now > self._fresh_until:
+        elif self._is_settled:
             return
+        self._is_settled = now > self._fresh_until
         found = read(self._directory)
         if found.keys() == self.latches.keys():
             return

@@ -26,6 +26,7 @@ from common.transport.joining import Awaited
 BEATS = "health."
 SILENT_S = 1.5
 CHECK_S = 0.5
+LATE_S = 2 * CHECK_S  # then beats may lie unread that were sent in time
 AGAIN_S = 0.02
 SNAPSHOTS = get_args(m.Snapshot)
 DELTAS = get_args(m.Delta)
@@ -193,7 +194,7 @@ class Subscriber:
     def _check_beats(self) -> None:
         """Loses the topics of publishers that missed three beats; a late loop judges nobody."""
         now = self._loop.time()
-        late = now - self._checked > SILENT_S
+        late = now - self._checked > LATE_S
         self._checked = now
         self._timer = self._loop.call_later(CHECK_S, self._check_beats)
         if late:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 from common.transport import latch
+from tests.transport.still import StillLoop
 
 
 def test_a_latch_keeps_its_first_reason_and_tells_that_of_its_release(tmp_path: Path) -> None:
@@ -48,10 +50,26 @@ def test_row_26_every_change_is_told_by_a_look_and_within_20_ms_without_one(tmp_
             watch.look()
             assert len(told[-1]) == number + 2
         (tmp_path / "deribit").touch()
-        deadline = loop.time() + 5
+        deadline = loop.time() + 60
         while "deribit" not in told[-1] and loop.time() < deadline:
             await asyncio.sleep(0.001)
         watch.close()
 
     asyncio.run(scene())
     assert "deribit" in told[-1]
+
+
+def test_a_latch_within_the_step_of_the_last_stamp_is_seen_by_a_look_that_comes_late(
+    tmp_path: Path,
+) -> None:
+    """The loop stood still since the look before."""
+    told: list[dict[str, str]] = []
+    loop = StillLoop()
+    watch = latch.LatchWatch(loop, tmp_path, lambda now, _: told.append(dict(now)))
+    watch.start()
+    before = tmp_path.stat()
+    (tmp_path / "desk").touch()
+    os.utime(tmp_path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    loop.now += 10 * latch.FRESH_S
+    watch.look()
+    assert [*told[-1]] == ["desk"]
