@@ -35,6 +35,7 @@ from services.trading_engine.records import Entry, LimitsRecord, StartRecord, St
 from services.trading_engine.reports import Reports
 from services.trading_engine.restore import Restorer
 from services.trading_engine.state import Call, EngineState
+from services.trading_engine.unexplained import Unexplained
 from services.trading_engine.unreadable import Unreadables
 
 SETTLE_NS = 4_000_000_000  # for the answers to what is on its way when the process has to end
@@ -77,6 +78,7 @@ class TradingEngine:
         self._reports = Reports(state)
         self._doubts = Reconciler(state, order_entry, self._reports)
         self._comparing = Comparing(state, order_entry, self._reports, self._doubts)
+        self._unexplained = Unexplained(state, self._reports, self._doubts)
         self._unreadables = Unreadables(state, self._reports, self._doubts)
         self._calls = Calls(state, order_entry, self._reports, self._doubts)
         self._answers = Answers(state, self._ledger)
@@ -142,6 +144,7 @@ class TradingEngine:
         elif isinstance(message, m.PositionDifference):
             self._comparing.soon(message.instrument, now_ns)
         else:
+            self._unexplained.on_difference(message, now_ns)
             if isinstance(message, m.Health):
                 self._state.builds.note(message)
             self._state.market.on_message(message, now_ns)
@@ -309,6 +312,7 @@ class TradingEngine:
         elif not self._quotes.on_answer(call, done, now_ns):
             self._calls.on_answer(call, done, now_ns)
             self._answers.note(self._state.changed)
+                self._unexplained.on_read(now_ns)
             self._comparing.look_at([order for order, _ in self._state.changed], now_ns)
             self._state.changed = []
             if not (done.refused and done.refused.unknown):

@@ -224,11 +224,11 @@ class Reconciler:
     def _fills_until_ns(self) -> int:
         return self._state.store.fills_until_ns or 0
 
-    def sync_soon(self, now_ns: int) -> None:
+    def sync_soon(self, now_ns: int, wait_ns: int = AGAIN_NS) -> None:
         """Something the venue said was lost on us: look at the whole account again."""
         self.note_gap()
         if self._state.logged_in and self._sync is None and self._sync_at_ns is None:
-            self._sync_at_ns = now_ns + AGAIN_NS
+            self._sync_at_ns = now_ns + wait_ns
 
     def on_sync(self, call: Call, done: CallDone, now_ns: int) -> bool:
         """One answer; True when all are in and the account's state is the venue's."""

@@ -171,7 +171,7 @@ class Reports:
             text = f"{state.external_orders} orders came from outside, the limit is {limit}"
             state.trip = state.trip or text
         else:
-            self._reduce(f"an order of {state.market.name_of(seen.symbol)} came from outside")
+            self.reduce(f"an order of {state.market.name_of(seen.symbol)} came from outside")
 
     def _reduce_for_liquidation(self, instrument: str) -> None:
         """Whoever else may trade this account: the venue found it to have too much risk."""
@@ -179,7 +179,7 @@ class Reports:
         reason = f"the venue liquidates this account: {instrument}"
         state.tighten(state.venue, m.TradingMode.REDUCING, reason, code)
 
-    def _reduce(self, reason: str) -> None:
+    def reduce(self, reason: str) -> None:
         """Somebody else trades this account, or the venue does: until a person has looked, no more
         risk from here. Accounts without max_external_orders are shared on purpose."""
         state = self._state
@@ -311,7 +311,7 @@ class Reports:
         if seen.liquidation:
             self._reduce_for_liquidation(fill.instrument)
         elif order is None and not state.ids.is_ours(seen.label):
-            self._reduce(f"a fill of {fill.instrument} came from outside")
+            self.reduce(f"a fill of {fill.instrument} came from outside")
         if order is not None and not fill.is_leg:
             self._count_in(order, fill, source, now_ns)
         state.publish_fill(fill)

@@ -36,6 +36,7 @@ class OrderStore:
         self._fills_dropped = False
         self.fills_until_ns: int | None = None
         self.positions: dict[str, Decimal] = {}
+        self._moves: dict[str, Decimal] = {}
         self._groups: dict[str, dict[str, Order]] = {}  # linked orders by link_id
         self._working: dict[tuple[str, m.Side], Decimal] = {}
         self._reserved: dict[str, tuple[tuple[str, m.Side], Decimal]] = {}
@@ -146,6 +147,9 @@ class OrderStore:
     def add_fill(self, fill: m.Fill) -> None:
         self._fills_dropped = self._fills_dropped or len(self._fills) == FILLS_KEPT
         self._fills.append(fill)
+        if fill.moves_position:
+            moved = self._moves.get(fill.instrument, ZERO)
+            self._moves[fill.instrument] = moved + fill.side.sign * fill.last_quantity
         self._exec_ids[fill.exec_id] = None
         while len(self._exec_ids) > SEEN_KEPT:
             self._exec_ids.popitem(last=False)
@@ -165,6 +169,11 @@ class OrderStore:
             return
         before = self.positions.get(fill.instrument, ZERO)
         self.positions[fill.instrument] = before + fill.side.sign * fill.last_quantity
+
+    def take_moves(self) -> dict[str, Decimal]:
+        """How positions changed by all fills that were added since this was last asked."""
+        moves, self._moves = self._moves, {}
+        return moves
 
     def fills(
         self,

@@ -137,6 +137,8 @@ class Checker:
                     self._on_order(order)
                 case c.Count("reports_lost"):
                     self.seen["reports_lost"] += 1
+                case c.Count("positions_unexplained"):
+                    raise Violation("P3", "a position changed without a fill, it is said")
                 case c.LinkSend(payload=payload) if b"private/" in payload:
                     self._check_decision(self._decode(payload))
 

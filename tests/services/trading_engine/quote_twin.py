@@ -121,6 +121,7 @@ class QuoteTwin(VenueTwin):
         if order["amount"] <= 0:
             order |= {"order_state": "filled", "amount": order["filled_amount"]}
         trade = self._trade(order, amount, price or order["price"])
+        self._move(order, amount)
         del trade["label"]
         trade |= {name: order[name] for name in ("quote_id", "quote_set_id")}
         return [self._told("user.trades", [trade]), self._order_told(order)]

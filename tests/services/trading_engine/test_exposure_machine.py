@@ -31,6 +31,7 @@ class Exposure(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.bench = with_combo(LIMITS)
+        self.bench.twin.moves = False  # of legs it would not know
 
     # --- strategies -----------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ class VenueTwin:
         received: (method, params) of all calls that arrived.
         refuse: error to answer the next call of a method with.
         crossing: an edit of a post-only order to one of these prices ends it.
-        page: trades in one answer.
+        page: trades in one answer. moves: fill() changes positions.
     """
 
     def __init__(self, now_ms: int) -> None:
@@ -37,6 +37,7 @@ class VenueTwin:
         self.refuse: dict[str, Refuse] = {}
         self.crossing: set[float] = set()
         self.page = 1000
+        self.moves = True
         self.now_ms = now_ms
         self._number = 0
 
@@ -50,6 +51,7 @@ class VenueTwin:
         if order["filled_amount"] >= order["amount"]:
             order["order_state"] = "filled"
         trade = self._trade(order, amount, price or order["price"])
+        self._move(order, amount)
         return [self._told("user.trades", [trade]), self._order_told(order)]
 
     def end(self, order_id: str, reason: str) -> list[bytes]:
@@ -196,6 +198,12 @@ class VenueTwin:
         }
         self.trades.append(trade)
         return trade
+
+    def _move(self, order: Json, amount: float) -> None:
+        if self.moves:
+            moved = amount if order["direction"] == "buy" else -amount
+            symbol = order["instrument_name"]
+            self.positions[symbol] = self.positions.get(symbol, 0.0) + moved
 
     def _order_told(self, order: Json) -> bytes:
         self.now_ms += 1
