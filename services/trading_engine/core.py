@@ -143,8 +143,8 @@ class TradingEngine:
             self._losses.take(message, now_ns)
         elif isinstance(message, m.PositionDifference):
             self._comparing.soon(message.instrument, now_ns)
-        else:
             self._unexplained.on_difference(message, now_ns)
+        else:
             if isinstance(message, m.Health):
                 self._state.builds.note(message)
             self._state.market.on_message(message, now_ns)
@@ -305,6 +305,7 @@ class TradingEngine:
             if self._doubts.on_sync(call, done, now_ns):
                 self._link.ready()
                 self._comparing.on_ready(now_ns)
+                self._unexplained.on_read(now_ns)
         elif call.kind == "compare":
             self._comparing.on_answer(call, done, now_ns)
         elif call.kind == "query":
@@ -312,7 +313,6 @@ class TradingEngine:
         elif not self._quotes.on_answer(call, done, now_ns):
             self._calls.on_answer(call, done, now_ns)
             self._answers.note(self._state.changed)
-                self._unexplained.on_read(now_ns)
             self._comparing.look_at([order for order, _ in self._state.changed], now_ns)
             self._state.changed = []
             if not (done.refused and done.refused.unknown):
