@@ -11,7 +11,7 @@ from common.messages import OrderStatus as S
 from common.messages import OrderTrigger as E
 from common.messages import RejectReason as R
 from services.trading_engine.ledger import Item, Ledger, Request
-from services.trading_engine.records import ReplyRecord
+from services.trading_engine.records import CancelsRecord, ReplyRecord
 from services.trading_engine.state import EngineState
 
 ANSWER_WAIT_NS = 2_000_000_000  # then a request is answered with "in doubt"
@@ -39,6 +39,13 @@ class Answers:
         item.client_order_id = order.state.client_order_id
         item.answered, item.deadline_ns = True, 0
         self._by_order.setdefault(item.client_order_id, []).append(item)
+
+    def note_cancels(self, request: Request, orders: list[Order]) -> None:
+        """Which orders a request to cancel many concerns: it may be carried out by one call, and
+        after a restart."""
+        if orders:
+            names = [order.state.client_order_id for order in orders]
+            self._state.out.record(CancelsRecord(request.key, request.request_id, names))
 
     def refuse(
         self, item: Item, reason: R, field: str, text: str, order: Order | None = None

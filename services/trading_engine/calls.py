@@ -42,7 +42,6 @@ class Calls:
         self._reports = reports
         self._doubts = doubts
         self._unanswered: deque[Call] = deque()  # in the order of sending
-        self._cancels: dict[str, None] = {}  # waiting for the rate budget
 
     # --- sending ------------------------------------------------------------------------------
 
@@ -75,7 +74,7 @@ class Calls:
         if item is not None:
             call = Call("cancel", now_ns, order.state.client_order_id)
             self._intend(item, order, call, Facts())
-        self._cancels[order.state.client_order_id] = None
+        self._state.cancels[order.state.client_order_id] = None
         self.send_cancels(now_ns)
 
     def cancel_all(
@@ -124,9 +123,9 @@ class Calls:
     def send_cancels(self, now_ns: int) -> None:
         """Send what the budget allows of the cancels that wait."""
         state = self._state
-        while self._cancels and state.logged_in and state.pacer.take(now_ns, is_cancel=True):
-            name = next(iter(self._cancels))
-            del self._cancels[name]
+        while state.cancels and state.logged_in and state.pacer.take(now_ns, is_cancel=True):
+            name = next(iter(state.cancels))
+            del state.cancels[name]
             order = state.store.get(name)
             if order is not None and not order.is_final:
                 self._send_cancel(order, now_ns)
@@ -262,7 +261,7 @@ class Calls:
 
     def next_ns(self, now_ns: int) -> int | None:
         due = [self._unanswered[0].sent_ns + ANSWER_WAIT_NS] if self._unanswered else []
-        if self._cancels and self._state.logged_in:
+        if self._state.cancels and self._state.logged_in:
             due.append(self._state.pacer.ready_ns(now_ns, is_cancel=True))
         return min(due, default=None)
 

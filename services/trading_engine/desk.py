@@ -159,6 +159,7 @@ class Desk:
             text = f"there is no instrument {filters.instrument}; nothing was cancelled"
             self._refuse_all(request, R.UNKNOWN_INSTRUMENT, "instrument", text)
             return
+        self._answers.note_cancels(request, orders)
         at_once = self._calls.cancel_all(filters, orders, now_ns)
         if not at_once:
             self._quotes.calls.cancel_sets(orders, now_ns)

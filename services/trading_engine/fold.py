@@ -29,7 +29,8 @@ class Fold:
         wanted: by order, the modify that was sent last.
         fills: by exec_id, oldest first. seen: executions whose fills are not kept.
         parents: by owner and name, with what orders that are not kept filled of them.
-        requests: without an answer, by key. intents: what they sent. answers: those that have one.
+        requests: without an answer, by key. intents: what they sent. cancels: the orders that they
+            concern, of those that name none themselves. answers: those that have one.
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class Fold:
         self.fills_dropped = False
         self.requests: dict[str, r.RequestRecord] = {}
         self.intents: dict[str, list[r.IntentRecord]] = {}
+        self.cancels: dict[str, r.CancelsRecord] = {}
         self.answers: OrderedDict[str, tuple[r.RequestRecord, r.ReplyRecord]] = OrderedDict()
         self.modes: dict[str, r.ModeRecord] = {}
         self.latches: dict[str, r.LatchRecord] = {}
@@ -76,6 +78,8 @@ class Fold:
 
     def _take_rare(self, record: r.Record) -> None:
         match record:
+            case r.CancelsRecord(key):
+                self.cancels[key] = record
             case r.StartRecord(start_counter):
                 self.start_counter = max(self.start_counter, start_counter)
             case r.ModeRecord():
@@ -127,6 +131,7 @@ class Fold:
     def _answer(self, record: r.ReplyRecord) -> None:
         asked = self.requests.pop(record.key, None)
         self.intents.pop(record.key, None)
+        self.cancels.pop(record.key, None)
         if asked is not None:
             self.answers[record.key] = (asked, record)
             self.answers.move_to_end(record.key)
@@ -163,6 +168,7 @@ class Fold:
             yield asked
             yield reply
         yield from self.requests.values()
+        yield from self.cancels.values()
         for order in (*self.closed.values(), *self.open.values()):
             yield r.ReportRecord(order, "snapshot")
         for intents in self.intents.values():

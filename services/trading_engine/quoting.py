@@ -287,6 +287,7 @@ class Quoting:
             self._refuse_all(request, *refusal)
             return
         orders = [o for o in self._state.store.open.values() if self._matches(o, filters)]
+        self._answers.note_cancels(request, orders)
         if self._quote_calls.cancel_at_once(filters, orders, now_ns):
             left = []
         else:

@@ -66,6 +66,14 @@ class IntentRecord(m.Message):
     quote_id: str = ""  # of the mass quote that it is a side of
 
 
+class CancelsRecord(m.Message):
+    """The orders that a request to cancel many concerns, as they were open when it was taken."""
+
+    key: str
+    request_id: str
+    client_order_ids: list[str]
+
+
 class SentRecord(m.Message):
     """A call left this process; without it an intent may or may not have been sent."""
 
@@ -170,6 +178,7 @@ Record = (
     StartRecord
     | RequestRecord
     | IntentRecord
+    | CancelsRecord
     | SentRecord
     | RawRecord
     | ReportRecord

@@ -6,17 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from common import messages as m
 from common.domain.order import Facts, Order
-from common.domain.quotes import sides_of
 from common.messages import OrderStatus as S
-from common.messages import RejectReason as R
 from services.trading_engine import records as r
 from services.trading_engine.answers import Answers
 from services.trading_engine.evidence import AFTER_HORIZON_NS
 from services.trading_engine.fold import Fold
-from services.trading_engine.ledger import Item, Ledger, Request
+from services.trading_engine.ledger import Ledger
 from services.trading_engine.state import EngineState
-
-LISTS = m.PlaceOrders | m.CancelOrders | m.CancelAll | m.MassQuote | m.CancelQuotes
+from services.trading_engine.unanswered import Unanswered
 
 
 class Restorer:
@@ -25,7 +22,7 @@ class Restorer:
     def __init__(self, state: EngineState, ledger: Ledger, answers: Answers) -> None:
         self._state = state
         self._ledger = ledger
-        self._answers = answers
+        self._unanswered = Unanswered(state, ledger, answers)
         self._fold = Fold()
         self.replacing: list[r.IntentRecord] = []  # quotes that may still become other orders
 
@@ -35,7 +32,7 @@ class Restorer:
         self._make_orders()
         for key, (asked, answer) in fold.answers.items():
             self._ledger.keep(key, asked.command, answer.reply)
-        self._make_requests()
+        self._unanswered.take_up(fold)
         self._make_modes()
 
     def _paced(self, journal: Iterable[r.Entry]) -> Iterator[r.Entry]:
@@ -103,51 +100,3 @@ class Restorer:
             trigger_offset=intent.trigger_offset,
             display_quantity=intent.display_quantity,
         )
-
-    def _make_requests(self) -> None:
-        """Requests without an answer: those that sent something wait for the venue's word, the
-        others had no effect and may come again."""
-        for key, asked in self._fold.requests.items():
-            intents = self._fold.intents.get(key)
-            if not intents:
-                continue
-            request = Request(key, asked.request_id, asked.sender, asked.command, [])
-            request.is_list = isinstance(asked.command, LISTS)
-            self._ledger.open(request)
-            by_index = {x.index: x for x in intents if not _is_placed_with_another(x)}
-            for index in range(_size(asked.command, by_index)):
-                self._make_item(request, index, by_index.get(index))
-
-    def _make_item(self, request: Request, index: int, intent: r.IntentRecord | None) -> None:
-        item = Item(request, index, intent.kind if intent else "place")
-        request.items.append(item)
-        order = self._state.store.get(intent.order.client_order_id) if intent else None
-        if order is None:
-            text = "the engine was restarted before this was sent"
-            self._answers.refuse(item, R.NOT_READY, "", text)
-        elif order.is_pending:
-            self._answers.resume(item, order)
-        else:
-            item.client_order_id = order.state.client_order_id
-            item.result = _outcome(request.request_id, order.state)
-
-
-def _is_placed_with_another(intent: r.IntentRecord) -> bool:
-    """Its index is that of the first order, whose outcome is the answer."""
-    return intent.kind == "place" and intent.order.is_secondary
-
-
-def _size(command: m.Command, by_index: dict[int, r.IntentRecord]) -> int:
-    match command:
-        case m.PlaceOrders(orders):
-            return len(orders)
-        case m.CancelOrders(names):
-            return len(names)
-        case m.MassQuote():
-            return len(sides_of(command))
-    return max(by_index) + 1
-
-
-def _outcome(request_id: str, state: m.OrderUpdated) -> m.CommandReply:
-    refused = state.reject_reason is not None
-    return m.CommandReply(request_id, not refused, state.reject_reason, state.text, orders=[state])

@@ -86,6 +86,7 @@ class EngineState:
         self.is_ready = False  # and the state is the venue's
         self.stopping = False
         self.received_ns = 0  # of the venue frame that is being handled
+        self.cancels: dict[str, None] = {}  # of these orders; they wait for the rate budget
         self.changed: list[tuple[Order, m.OrderUpdated]] = []  # since the last look
 
     @property

@@ -60,6 +60,8 @@ def _keys(entries: Iterable[r.Entry], name: str) -> dict[str, str]:
             match record:
                 case r.IntentRecord() if record.order.client_order_id == name:
                     found[record.key] = record.request_id
+                case r.CancelsRecord() if name in record.client_order_ids:
+                    found[record.key] = record.request_id
                 case r.RequestRecord() if name in _named(record.command):
                     found[record.key] = record.request_id
     return found

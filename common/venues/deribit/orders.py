@@ -169,7 +169,9 @@ class OrderEntry:
             symbol = order.instrument.removeprefix(f"{order.venue}.")
             params = {"cancel_type": "instrument", "instrument_name": symbol}
             return self._request("private/cancel_quotes", params, "count", context)
-        params = {"label": order.client_order_id, "currency": currency}
+        params = {"label": order.client_order_id}
+        if currency:  # not known before the instruments are
+            params["currency"] = currency
         return self._request("private/cancel_by_label", params, "count", context)
 
     def cancel_all(

@@ -839,15 +839,6 @@ def test_row_63_a_request_cut_off_by_a_restart_is_answered_by_what_the_venue_say
     assert len(bench.twin.calls("private/buy")) == 1
 
 
-def test_a_request_that_had_no_effect_before_the_restart_may_come_again(bench: Bench):
-    bench.prices = False
-    other = Bench().start(prices=False)
-    other.ask(place(), request_id="same")
-    again = other.restart()
-    again.start()
-    assert again.asked(place(), request_id="same").accepted
-
-
 def test_calls_are_logged_with_method_latency_and_outcome(bench: Bench):
     bench.placed()
     (call,) = [x for x in bench.commands if isinstance(x, c.ApiCalled)]
