@@ -16,6 +16,7 @@ from common import messages as m
 MAX_CLOSED = 5000
 MAX_FILLS = 5000
 MAX_DIFFERENCES = 100
+MAX_FLAT = 2000  # positions of quantity 0
 ENGINE_SHIFT = 55  # of a client_order_id: design of the ids in services/trading_engine
 FIRST_ID = 2**63
 Account = tuple[str, str]  # venue, account
@@ -171,6 +172,7 @@ class Holdings:
 
     def __init__(self) -> None:
         self._positions: dict[tuple[str, str, str], m.PositionUpdated] = {}
+        self._flat: dict[tuple[str, str, str], None] = {}  # of the positions, oldest first
         self._balances: dict[tuple[str, str, str], m.BalanceUpdated] = {}
         self._exposures: dict[tuple[str, str, str], m.Exposure] = {}
         self._alerts: dict[tuple[str, str, str, str], m.RiskAlert] = {}
@@ -181,15 +183,26 @@ class Holdings:
     def apply(self, message: m.PositionUpdated | m.BalanceUpdated | m.Exposure) -> None:
         where = message.venue, message.account
         if isinstance(message, m.PositionUpdated):
-            self._positions[*where, message.instrument] = message
+            self._keep_position((*where, message.instrument), message)
         elif isinstance(message, m.BalanceUpdated):
             self._balances[*where, message.currency] = message
         else:
             self._exposures[*where, message.underlying] = message
 
+    def _keep_position(self, key: tuple[str, str, str], position: m.PositionUpdated) -> None:
+        """The latest state; of flat ones, such as expired instruments leave, the newest."""
+        self._flat.pop(key, None)
+        self._positions[key] = position
+        if position.quantity:
+            return
+        self._flat[key] = None
+        if len(self._flat) > MAX_FLAT:
+            oldest = next(iter(self._flat))
+            del self._flat[oldest], self._positions[oldest]
+
     def apply_snapshot(self, snapshot: m.AccountSnapshot) -> None:
         where = snapshot.venue, snapshot.account
-        for table in (self._positions, self._balances, self._exposures):
+        for table in (self._positions, self._flat, self._balances, self._exposures):
             for key in [key for key in table if key[:2] == where]:
                 del table[key]
         self._alerts = {key: alert for key, alert in self._alerts.items() if key[:2] != where}

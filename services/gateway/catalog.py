@@ -10,15 +10,17 @@ from services.gateway.rows import row
 from services.gateway.rpc import CallError
 
 MAX_CANDIDATES = 8
+MAX_EXPIRED = 5000
 
 
 class Catalog:
-    """What the venues list. An instrument that expired stays findable, but is not searched."""
+    """What the venues list. Instruments that expired of late are found, but not searched."""
 
     def __init__(self) -> None:
         self._definitions: dict[str, m.InstrumentDefinition] = {}
         self._by_symbol: dict[str, list[str]] = {}
         self._status: dict[str, m.InstrumentStatus] = {}
+        self._expired: dict[str, None] = {}  # oldest first
         self._dollar_indices: dict[tuple[str, str], str] = {}  # venue, currency
         self._parts: dict[str, set[int]] = {}  # of a venue's list, those still to come
 
@@ -36,7 +38,7 @@ class Catalog:
         if definition.quote == "USD" and definition.price_index:
             key = definition.venue, definition.base
             self._dollar_indices.setdefault(key, definition.price_index)
-        self._status[name] = definition.status
+        self.set_status(name, definition.status)
 
     def add_list(self, part: m.InstrumentList) -> None:
         """One part of a venue's whole list."""
@@ -54,8 +56,23 @@ class Catalog:
         return not self._parts.get(venue, {0})
 
     def set_status(self, instrument: str, status: m.InstrumentStatus) -> None:
-        if instrument in self._definitions:
-            self._status[instrument] = status
+        if instrument not in self._definitions:
+            return
+        self._status[instrument] = status
+        if status is not m.InstrumentStatus.EXPIRED:
+            self._expired.pop(instrument, None)
+            return
+        self._expired[instrument] = None
+        if len(self._expired) > MAX_EXPIRED:
+            self._forget(next(iter(self._expired)))
+
+    def _forget(self, instrument: str) -> None:
+        definition = self._definitions.pop(instrument)
+        del self._expired[instrument], self._status[instrument]
+        names = self._by_symbol[definition.symbol]
+        names.remove(instrument)
+        if not names:
+            del self._by_symbol[definition.symbol]
 
     def resolve(self, text: str, field: str = "instrument") -> str:
         """An instrument's id, from itself or from a symbol that only one venue has.

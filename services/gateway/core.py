@@ -52,7 +52,7 @@ from services.gateway.private import Private
 from services.gateway.quoting import Quoting
 from services.gateway.reading import HealthReading, Reading
 from services.gateway.rpc import CallError
-from services.gateway.sessions import Bucket, Session
+from services.gateway.sessions import Bucket, Session, forget_full
 from services.gateway.stats import Stats
 from services.gateway.strategies import TOPIC, Strategies, StrategyCalls
 from services.gateway.trading import Trading
@@ -180,9 +180,8 @@ class GatewayCore:
         commands += self._clients.close_overdue(now_ns)
         point, indices = self._account.sample(now_ns)
         commands += [*indices, *self._clients.deliver(self._private.say("account", point))]
-        idle = [name for name, bucket in self._addresses.items() if bucket.is_full(now_ns)]
-        for name in idle:
-            del self._addresses[name]
+        forget_full(self._addresses, now_ns)
+        self._trading.permits.forget_idle(now_ns)
         return commands
 
     def _with_wake(self, commands: Commands, now_ns: int) -> Commands:
@@ -349,6 +348,8 @@ class GatewayCore:
     def _start(self, call: Call, result: Result, now_ns: int) -> Commands:
         if isinstance(result, Do):
             return [result.command, *self._start(call, result.then, now_ns)]
+        if isinstance(result, Ask) and not result.questions:
+            return self._finish(call, partial(result.finish, []))  # nobody to wait for
         if isinstance(result, Ask):
             return [*self._asking.start(call, result, now_ns)]
         if isinstance(result, Wait):

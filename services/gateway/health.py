@@ -39,6 +39,9 @@ class Processes:
         before = self._beats.get(beat.process)
         was_heard = self._is_heard(beat.process, now_ns)
         self._beats[beat.process], self._seen_ns[beat.process] = beat, now_ns
+        for gone in [key for key in self._links if key[0] == beat.process]:
+            if gone[1] not in beat.links:
+                del self._links[gone]
         for link, up in beat.links.items():
             known = self._links.get((beat.process, link))
             if known is None or known[0] != up:

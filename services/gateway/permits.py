@@ -10,7 +10,7 @@ from decimal import Decimal
 from services.gateway.calls import Caller
 from services.gateway.keys import Key
 from services.gateway.rpc import CallError
-from services.gateway.sessions import Bucket
+from services.gateway.sessions import Bucket, forget_full
 
 
 class Permits:
@@ -52,6 +52,10 @@ class Permits:
         if quantity is not None and key.max_quantity is not None and quantity > key.max_quantity:
             text = f"key {key.key_id!r} may order at most {key.max_quantity:f}"
             raise CallError("FORBIDDEN", text, "quantity")
+
+    def forget_idle(self, now_ns: int) -> None:
+        """Keys that ordered nothing of late; also those that are gone or changed."""
+        forget_full(self._buckets, now_ns)
 
     def _count(self, key: Key, now_ns: int) -> None:
         rate = key.orders_per_second

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TypeVar
 
 from common.config import GatewayConfig
 from services.gateway.channels import Channel
@@ -43,6 +44,15 @@ class Bucket:
         return self._left + (now_ns - self._at_ns) / 1e9 * self._rate >= self._burst
 
 
+Name = TypeVar("Name")
+
+
+def forget_full(buckets: dict[Name, Bucket], now_ns: int) -> None:
+    """A full bucket is as good as a new one."""
+    for name in [name for name, bucket in buckets.items() if bucket.is_full(now_ns)]:
+        del buckets[name]
+
+
 class Session:
     """One WebSocket client."""
 
@@ -57,6 +67,7 @@ class Session:
         self.blocked_ns: int | None = None
         self._queue: list[bytes] = []
         self._queue_bytes = 0
+        self._is_past = False  # its bound, and told to go
         self.bucket = Bucket(config.messages_per_second, config.message_burst, now_ns)
         self._errors: deque[int] = deque(maxlen=MAX_ERRORS)
 
@@ -66,10 +77,16 @@ class Session:
         return self.key if usable else None
 
     def enqueue(self, payload: bytes) -> bool:
-        """Keep it until the client reads again; False: it is past its bound."""
+        """Keep it until the client reads again. False, once: it is past its bound and is to be
+        closed; nothing is kept any more."""
+        if self._is_past:
+            return True
         self._queue_bytes += len(payload)
         self._queue.append(payload)
-        return len(self._queue) <= QUEUE and self._queue_bytes <= QUEUE_BYTES
+        self._is_past = len(self._queue) > QUEUE or self._queue_bytes > QUEUE_BYTES
+        if self._is_past:
+            self.take_queue()
+        return not self._is_past
 
     def take_queue(self) -> list[bytes]:
         queue, self._queue, self._queue_bytes = self._queue, [], 0

@@ -21,6 +21,7 @@ from common.transport.loop import Shell
 from services.gateway import openapi, rpc, site
 from services.gateway.admission import MAX_HEADERS, check_headers, origins, tls
 from services.gateway.api import PREFIX, ROUTES, Route
+from services.gateway.connections import HANDSHAKE_S, Connections
 from services.gateway.core import GatewayCore
 from services.gateway.events import (
     ClientClosed,
@@ -39,7 +40,7 @@ from services.gateway.outboxes import Outboxes
 from services.gateway.rpc import CallError
 
 MSGPACK = "crossdesk.msgpack"
-HANDSHAKE_S = 5.0
+BURST = 50  # messages of one client until others have their turn
 CLOSE_S = 2.0
 PING_S = 20.0
 MAX_ADDRESS = 65_536  # of a request line: hundreds of instruments fit
@@ -72,12 +73,13 @@ class GatewayServer:
         self._sockets: dict[int, tuple[web.WebSocketResponse, asyncio.WriteTransport]] = {}
         self._calls: dict[int, asyncio.Future[HttpAnswer]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._silent: set[Any] = set()  # connections without a request as yet
+        self._told: set[int] = set()  # clients that are to go
         self._number = 0
         self._files = site.files()
         self._description = rpc.encode(openapi.document())
         self._origins = origins(config)
         self._server: asyncio.AbstractServer | None = None
+        self._connections: Connections | None = None
         self._runner: web.AppRunner | None = None
         shell.extend(Send, self._outboxes.send)
         shell.extend(HttpAnswer, self._answer)
@@ -104,17 +106,15 @@ class GatewayServer:
         )
         await self._runner.setup()
         assert self._runner.server is not None
-        make = self._runner.server
-
-        def accept() -> asyncio.Protocol:
-            protocol: asyncio.Protocol = make()
-            self._silent.add(protocol)
-            self._loop.call_later(HANDSHAKE_S, self._drop_silent, protocol)
-            return protocol
-
+        self._connections = Connections(self._loop, self._runner.server)
         try:
             self._server = await self._loop.create_server(
-                accept, self._config.host, self._config.port, ssl=context, reuse_address=True
+                self._connections.accept,
+                self._config.host,
+                self._config.port,
+                ssl=context,
+                ssl_handshake_timeout=HANDSHAKE_S if context else None,
+                reuse_address=True,
             )
         except OSError as error:
             where = f"{self._config.host}:{self._config.port}"
@@ -133,6 +133,8 @@ class GatewayServer:
 
     def _every_second(self) -> None:
         self._look_at_keys()
+        if self._connections is not None:
+            self._connections.look(transport for _, transport in self._sockets.values())
         self._shell.execute(self._core.on_second(now_ns()))
         self._loop.call_later(1.0, self._every_second)
 
@@ -166,13 +168,6 @@ class GatewayServer:
                         future.set_exception(CallError("INTERNAL", BROKEN))
         raise CallError("INTERNAL", BROKEN)
 
-    def _drop_silent(self, protocol: Any) -> None:
-        """A connection that has not made one whole request in time is not worth keeping."""
-        if protocol in self._silent:
-            self._silent.discard(protocol)
-            if protocol.transport is not None:
-                protocol.transport.abort()
-
     def _application(self) -> web.Application:
         application = web.Application(
             middlewares=[self._guard], client_max_size=self._config.max_message_bytes
@@ -193,7 +188,8 @@ class GatewayServer:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """Checks the origin, turns refusals into our errors, adds the headers."""
-        self._silent.discard(request.protocol)
+        assert self._connections is not None
+        self._connections.heard(request.protocol)
         try:
             check_headers(request)
             self._check_origin(request)
@@ -271,6 +267,7 @@ class GatewayServer:
             compress=False,
             max_msg_size=self._config.max_message_bytes,
             heartbeat=PING_S,
+            autoping=False,
             timeout=CLOSE_S,
         )
         await socket.prepare(request)
@@ -289,6 +286,7 @@ class GatewayServer:
         finally:
             self._outboxes.close(client)
             del self._sockets[client]
+            self._told.discard(client)
         return socket
 
     async def _serve(
@@ -299,16 +297,26 @@ class GatewayServer:
         host = request.headers.get("Host", "")
         opened = ClientOpened(client, is_binary, request.remote or "", authorization, host)
         self._feed(opened)
+        taken = 0
         async for message in socket:
+            taken += 1
+            if taken % BURST == 0:
+                await asyncio.sleep(0)  # what has been received is taken without a pause
+            if client in self._told:
+                continue
             if message.type is WSMsgType.TEXT:
                 self._feed(ClientRequest(client, message.data.encode(), True))
             elif message.type is WSMsgType.BINARY:
                 self._feed(ClientRequest(client, message.data, False))
+            elif message.type is WSMsgType.PING:
+                with suppress(ConnectionError):
+                    await socket.pong(message.data)
 
     def _close(self, command: CloseClient) -> None:
         socket, transport = self._sockets.get(command.client, (None, None))
-        if socket is None or transport is None or socket.closed:
+        if socket is None or transport is None or socket.closed or command.client in self._told:
             return
+        self._told.add(command.client)
         self._core.stats.closed[command.code] += 1
         self._outboxes.flush()
         task = self._loop.create_task(_say_goodbye(socket, transport, command))

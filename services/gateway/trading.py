@@ -96,6 +96,8 @@ class Trading:
         strategy = caller.params.name("strategy")
         reason = caller.params.text("reason")
         caller.params.finish()
+        if not accounts:
+            raise CallError("NOT_FOUND", f"the desk has no account at {venue}", "venue")
         command = m.SetMode(mode, f"{_owner(caller)}: {reason}", venue, strategy)
         questions = [
             Question(target("orders", account), self._reading.new_id(), command)
