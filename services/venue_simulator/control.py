@@ -110,6 +110,13 @@ class Resume(Action):
     symbol: Text
 
 
+class Calm(Action):
+    """Only clients trade it. The book stays as it is, and marks and indices go on."""
+
+    symbol: Text
+    on: bool = True
+
+
 class Expire(Action):
     symbol: Text
 
@@ -161,6 +168,7 @@ ACTIONS: dict[str, type[Action]] = {
     "maintenance": Maintenance,
     "halt": Halt,
     "resume": Resume,
+    "calm": Calm,
     "expire": Expire,
     "add-instrument": AddInstrument,
     "change-ticks": ChangeTicks,
@@ -211,7 +219,7 @@ class Control:
         client_id = getattr(action, "client_id", "")
         if client_id and client_id not in self._exchange.accounts():
             raise BadMessage(f"no account {client_id!r}", "client_id")
-        if isinstance(action, Halt | Resume | Expire | AddInstrument | ChangeTicks):
+        if isinstance(action, Halt | Resume | Calm | Expire | AddInstrument | ChangeTicks):
             self._exchange.advance(self._clock.at(now_ns))
             return self._instrument(action, self._clock.at(now_ns)), []
         if isinstance(action, CutConnections | ExpireTokens | Maintenance | Ban | OffsetClock):
@@ -296,6 +304,8 @@ class Control:
                 operations.halt(symbol)
             case Resume(symbol):
                 operations.resume(symbol)
+            case Calm(symbol, on):
+                operations.calm(symbol, on)
             case Expire(symbol):
                 operations.expire(symbol)
             case AddInstrument(symbol, like):

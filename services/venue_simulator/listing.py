@@ -56,6 +56,7 @@ class Listing:
         "engine",
         "inverse",
         "instrument",
+        "is_calm",
         "kind",
         "last_price",
         "legs",
@@ -98,6 +99,7 @@ class Listing:
         self.watchers = 0
         self.client_orders = 0
         self.awake = False
+        self.is_calm = False  # the synthetic traders stay away; what they left in the book stays
         self.alive_until_ns = 0
         self.stepped_ns = 0
 

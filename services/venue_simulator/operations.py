@@ -1,4 +1,4 @@
-"""Operations: what a venue's staff does to instruments: halt, resume, expire, other ticks."""
+"""Operations: what a venue's staff does to instruments: halt, resume, calm, expire, other ticks."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ class Operations:
     def resume(self, symbol: str) -> None:
         """What the market did meanwhile happens now."""
         self._set_status(self._open(symbol), InstrumentStatus.ACTIVE)
+
+    def calm(self, symbol: str, on: bool) -> None:
+        """While on, only clients trade; what the market would have done meanwhile never happens."""
+        listing = self._open(symbol)
+        self._entry.play(listing)
+        listing.is_calm = on
 
     def expire(self, symbol: str) -> None:
         """Deliver at the average index of the last minutes, whatever the instrument's date."""

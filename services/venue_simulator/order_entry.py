@@ -187,6 +187,8 @@ class OrderEntry:
         if now_ns <= since_ns or not listing.awake or not listing.is_open:
             return
         listing.stepped_ns = now_ns
+        if listing.is_calm:
+            return
         traded = False
         acts: Iterable[FlowOrder]
         if listing.legs:

@@ -18,13 +18,12 @@ from common.messages import CancelOrder, CommandReply, PlaceOrder, Side
 from tests.bench.report import Row, percentile, show
 from tests.bench.stacks import (
     CHECKOUT,
-    HOST,
     Service,
     answers,
-    free_ports,
     processes,
     wait_for,
 )
+from tests.ports import HOST, free_port
 
 SYMBOL = "BTC-PERPETUAL"
 QUANTITY = 100
@@ -92,7 +91,7 @@ class Desk:
 
 
 def measure() -> None:
-    (port,) = free_ports(1)
+    port = free_port()
     with processes() as running:
         service = Service(running, _config(port))
         service.start("venue_simulator", "--venue", "deribit")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,19 +20,8 @@ import yaml
 from common.rundir import RunDir
 
 CHECKOUT = Path(__file__).parents[2]
-HOST = "127.0.0.1"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 T = TypeVar("T")
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind((HOST, 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def wait_for(what: str, attempt: Callable[[], T | None], timeout_s: float = 30) -> T:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.bench import frames
-from tests.bench.stacks import HOST, Processes, Service, answers, free_ports, processes, wait_for
+from tests.bench.stacks import Processes, Service, answers, processes, wait_for
+from tests.ports import HOST, free_ports
 
 
 @dataclass

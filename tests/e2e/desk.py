@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import socket
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
 import yaml
 
 from common.rundir import RunDir
+from tests.orphans import at_our_death
+from tests.ports import HOST, free_ports
 
 CHECKOUT = Path(__file__).parents[2]
 DEMO = CHECKOUT / "config" / "demo.yaml"
-HOST = "127.0.0.1"
+WAIT_S = 60.0
 
 
 @dataclass
@@ -74,6 +77,22 @@ class Desk:
         )
         return Result(done.returncode, done.stdout, done.stderr)
 
+    def control(self, action: str, **fields: Any) -> Any:
+        """What the simulated exchange does for tests: docs/simulator.md."""
+        url = f"{self.venue_url}/control/v1/{action}"
+        answer = requests.post(url, json=fields, timeout=WAIT_S)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    @contextmanager
+    def calm(self, symbol: str) -> Iterator[None]:
+        """Nobody but our own accounts trades this instrument until the block ends."""
+        self.control("calm", symbol=symbol)
+        try:
+            yield
+        finally:
+            self.control("calm", symbol=symbol, on=False)
+
     def up(self) -> Result:
         return self.cli("up", "--config", str(self.config_path))
 
@@ -90,19 +109,11 @@ class Desk:
         return found
 
 
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for found in sockets:
-            found.bind((HOST, 0))
-        return [found.getsockname()[1] for found in sockets]
-
-
 def demo_on(gateway_port: int, venue_port: int) -> dict[str, Any]:
     """The demo configuration with its ports moved, and limits that do not slow tests down."""
     config = yaml.safe_load(DEMO.read_text())
     config["gateway"] |= {"port": gateway_port, "messages_per_second": 1000}
-    config["simulators"][0]["port"] = venue_port
+    config["simulators"][0] |= {"port": venue_port, "control": True}
     venue = config["venues"]["deribit"]
     venue["websocket_url"] = f"ws://{HOST}:{venue_port}/ws/api/v2"
     venue["http_url"] = f"http://{HOST}:{venue_port}/api/v2"
@@ -123,12 +134,15 @@ def prepare(directory: Path) -> Desk:
 @contextmanager
 def running(desk: Desk) -> Iterator[Desk]:
     """The desk between `up` and `down`; nothing of it may run afterwards."""
-    try:
-        up = desk.up()
-        assert up.code == 0, up.err + desk.cli("logs", "-n", "5").out
-        yield desk
-    finally:
-        down = desk.cli("down")
+    down_at_our_death = f"{shlex.quote(sys.executable)} -m services.cli down --run-dir "
+    down_at_our_death += shlex.quote(str(desk.run_dir))
+    with at_our_death(down_at_our_death, CHECKOUT, desk.environment):
+        try:
+            up = desk.up()
+            assert up.code == 0, up.err + desk.cli("logs", "-n", "5").out
+            yield desk
+        finally:
+            down = desk.cli("down")
     assert down.code == 0, down.err
     assert desk.processes() == []
     assert list(RunDir(desk.run_dir).sockets.glob("*")) == []

@@ -15,6 +15,9 @@ from typing import Any
 import msgspec
 import yaml
 
+from tests.orphans import at_our_death
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60
 
@@ -32,12 +35,6 @@ class SimulatedVenue(msgspec.Struct):
         return f"ws://127.0.0.1:{self.port}/ws/api/v2"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def simulated_venue(directory: Path, **settings: Any) -> Iterator[SimulatedVenue]:
     """The demo's simulator with some settings changed; killed at the end if it does not stop."""
@@ -50,12 +47,13 @@ def simulated_venue(directory: Path, **settings: Any) -> Iterator[SimulatedVenue
     command += ["--run-dir", str(directory / "run"), "--venue", simulator["venue"]]
     process = subprocess.Popen(command, cwd=ROOT)
     try:
-        _wait_for(port, process)
-        yield SimulatedVenue(port, process)
+        with at_our_death(f"kill -9 {process.pid}", ROOT):
+            _wait_for(port, process)
+            yield SimulatedVenue(port, process)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(10)
+            process.wait(START_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -23,7 +23,7 @@ from common import messages as m
 from common.client import Client, Lost, Received
 from common.messages import OrderStatus as S
 from tests import figures
-from tests.e2e.desk import HOST, Desk, free_ports, running
+from tests.e2e.desk import HOST, Desk, running
 from tests.faults.kit import (
     ENGINE,
     MARKET_DATA,
@@ -34,6 +34,7 @@ from tests.faults.kit import (
     faulty_desk,
 )
 from tests.faults.proxy import answers, calls
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 NOW = time.monotonic
@@ -146,7 +147,7 @@ def test_row_12_no_order_leaves_after_sigterm(faulty: Faulty) -> None:
 def test_row_11_an_engine_with_copied_state_halts_the_first(faulty: Faulty, tmp_path: Path) -> None:
     assert faulty.place().accepted
     config = yaml.safe_load(faulty.desk.config_path.read_text())
-    (config["gateway"]["port"],) = free_ports(1)
+    config["gateway"]["port"] = free_port()
     config["simulators"] = []
     copy = Desk(tmp_path, tmp_path / "desk.yaml", config["gateway"]["port"], 0, os.environ.copy())
     copy.config_path.write_text(yaml.safe_dump(config))

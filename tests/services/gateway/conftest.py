@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -16,16 +15,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.ports import free_port
 from tests.services.gateway.fake_desk import FakeDesk
 
 ROOT = Path(__file__).parents[3]
 START_S = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def write_config(path: Path, port: int, **gateway: object) -> Path:
@@ -72,7 +66,7 @@ def running(directory: Path, options: int = 200, **gateway: object) -> Iterator[
         yield made
         assert process.poll() is None, "the gateway died during the tests"
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(START_S) == 0
     finally:
         if process.poll() is None:
             process.kill()

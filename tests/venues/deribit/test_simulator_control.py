@@ -144,6 +144,26 @@ def test_a_halted_book_stands_still_and_takes_cancels_only(venue: Venue) -> None
     assert client.ask("private/buy", **order)["order"]["order_state"] == "filled"
 
 
+def test_a_calm_book_is_traded_by_clients_only(venue: Venue) -> None:
+    client = venue.connect().login()
+    client.ask("public/subscribe", channels=[BOOK])
+    venue.pass_ms(500)
+    control(venue, "calm", symbol=PERPETUAL)
+    venue.pass_ms(200)
+    client.take(BOOK)
+    book = client.ask("public/get_order_book", instrument_name=PERPETUAL, depth=1)
+    venue.pass_ms(5000)
+    assert client.take(BOOK) == []
+    sold = client.ask("private/sell", instrument_name=PERPETUAL, amount=10, type="market")["order"]
+    assert (sold["order_state"], sold["average_price"]) == ("filled", book["best_bid_price"])
+    venue.pass_ms(200)
+    (change,) = client.take(BOOK)
+    assert [price for _, price, _ in change["bids"]] == [book["best_bid_price"]]
+    control(venue, "calm", symbol=PERPETUAL, on=False)
+    venue.pass_ms(2000)
+    assert len(client.take(BOOK)) > 1
+
+
 def test_an_instrument_expires_before_its_time(venue: Venue) -> None:
     client = venue.connect().login()
     listed = client.ask("public/get_instruments", currency="BTC", kind="future")
