@@ -149,6 +149,12 @@ class Warned(msgspec.Struct, frozen=True):
     text: str
 
 
+class ClockMoved(msgspec.Struct, frozen=True):
+    """The venue's clock is by so much further ahead of ours than it was when calls were made."""
+
+    by_ns: int
+
+
 class ProtectionActed(msgspec.Struct, frozen=True):
     """Market maker protection cancelled the quotes of a group; frozen_until_ns: by our clock, 0
     until a reset."""
@@ -219,7 +225,8 @@ class CallDone(msgspec.Struct, frozen=True):
     """The answer to a call. complete: a listing was not cut off. unreadable: what it lists besides
     and we cannot read: its silence about an order proves nothing. told_ns: of positions, the
     venue's time of them. following: how to ask for the rest of a listing, where that can be.
-    skew_ns: how far the venue's clock, which the times of orders are by, is ahead of ours."""
+    skew_ns: how far the venue's clock, which the times of orders are by, is ahead of ours; the
+    least that this ever was."""
 
     context: object
     refused: CallRefused | None = None
@@ -242,6 +249,7 @@ EntryEvent = (
     | LinkRefused
     | RateLimited
     | Warned
+    | ClockMoved
     | OrderSeen
     | FillSeen
     | CallDone
@@ -295,10 +303,23 @@ OrderOf = tuple[OrderUpdated, InstrumentDefinition]  # and of what
 
 
 class OrderEntry(Protocol):
-    """Order entry of one account over one link. quoting: None where the venue takes no quotes."""
+    """Order entry of one account over one link.
+
+    Attributes:
+        quoting: None where the venue takes no quotes.
+        clock_doubt: why the venue's time is not known just now, "" if it is. Calls carry their last
+            moment in that time, so no order is to be sent meanwhile.
+        skew_ns: how far the venue's clock is ahead of ours; None while it was never measured.
+    """
 
     next_wake_ns: int | None
     quoting: Quoting | None
+    clock_doubt: str
+    skew_ns: int | None
+
+    def hear_time(self, venue_ns: int, received_ns: int, now_ns: int) -> None:
+        """A time that the venue told elsewhere, in what the desk received then."""
+        ...
 
     def on_up(self, now_ns: int) -> list[bytes]: ...
 

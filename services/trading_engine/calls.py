@@ -224,6 +224,11 @@ class Calls:
         self.log(call, "lost", now_ns)
         self._doubt(call, now_ns)
 
+    def on_clock_moved(self, by_ns: int) -> None:
+        """Until when the venue may still accept what is on its way is by its clock."""
+        for call in self._unanswered:
+            call.valid_until_ns -= by_ns
+
     def log(self, call: Call, outcome: str, now_ns: int) -> None:
         if call.is_logged:
             return

@@ -82,7 +82,7 @@ class TradingEngine:
         self._unreadables = Unreadables(state, self._reports, self._doubts)
         self._calls = Calls(state, order_entry, self._reports, self._doubts)
         self._answers = Answers(state, self._ledger)
-        self._placing = Placing(state, self._calls, self._answers)
+        self._placing = Placing(state, order_entry, self._calls, self._answers)
         self._quotes = Quotes(
             state,
             order_entry,
@@ -123,7 +123,7 @@ class TradingEngine:
             case c.VenueFrame():
                 self._on_frame(event, now_ns)
             case c.BusMessage():
-                self._on_message(event.message, now_ns)
+                self._on_message(event, now_ns)
             case c.CommandReceived():
                 self._desk.receive(event, now_ns)
             case c.Subscribed():
@@ -138,7 +138,8 @@ class TradingEngine:
                 self._on_life(event, now_ns)
         return self._finish(now_ns)
 
-    def _on_message(self, message: m.Event, now_ns: int) -> None:
+    def _on_message(self, event: c.BusMessage, now_ns: int) -> None:
+        message = event.message
         if isinstance(message, m.ProfitOfDay):
             self._losses.take(message, now_ns)
         elif isinstance(message, m.PositionDifference):
@@ -147,7 +148,9 @@ class TradingEngine:
         else:
             if isinstance(message, m.Health):
                 self._state.builds.note(message)
-            self._state.market.on_message(message, now_ns)
+            if event.venue_time_ns and event.received_ns:
+                self._entry.hear_time(event.venue_time_ns, event.received_ns, now_ns)
+            self._state.market.on_message(event, self._entry.skew_ns, now_ns)
             self._placing.retry(now_ns)
             self._quotes.retry(now_ns)
 
@@ -292,6 +295,10 @@ class TradingEngine:
                 self._kill.on_logged_in(now_ns)
                 self._doubts.sync(now_ns)
                 self._quotes.on_logged_in(now_ns)
+            case entry.ClockMoved(by_ns):
+                self._calls.on_clock_moved(by_ns)
+                self._doubts.on_clock_moved(by_ns)
+                self._state.market.on_clock_moved()
             case entry.ProtectionActed():
                 self._quotes.on_acted(item, now_ns)
             case _:

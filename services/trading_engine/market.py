@@ -73,6 +73,8 @@ class _Watch(msgspec.Struct):
     quote: m.Quote | None = None
     ticker: m.Ticker | None = None
     quoted_ns: int = 0
+    venue_ns: int = 0  # the venue's time of what was new last
+    late_ns: int = 0  # and how long it took from there to the desk
 
     @property
     def is_complete(self) -> bool:
@@ -137,7 +139,7 @@ class MarketView:
         proved_ns = max(watch.quoted_ns, self._beaten_ns)
         low, high = watch.mids.range(now_ns)
         return Market(
-            age_ms=(now_ns - proved_ns) / NS_PER_MS if usable else None,
+            age_ms=(now_ns - proved_ns + watch.late_ns) / NS_PER_MS if usable else None,
             bid=quote.bid_price if quote is not None and usable else None,
             ask=quote.ask_price if quote is not None and usable else None,
             mark=ticker.mark_price if ticker else None,
@@ -149,6 +151,11 @@ class MarketView:
             low=low,
             high=high,
         )
+
+    def on_clock_moved(self) -> None:
+        """What was on its way when is told by a clock that is no more."""
+        for watch in self._watches.values():
+            watch.venue_ns = watch.late_ns = 0
 
     def ticker(self, name: str) -> m.Ticker | None:
         watch = self._watches.get(name)
@@ -174,7 +181,10 @@ class MarketView:
         watches = [self._watches[each] for each in names if each in self._watches]
         return max(0 if each.is_complete else each.since_ns + WAIT_NS for each in watches)
 
-    def on_message(self, message: m.Event, now_ns: int) -> None:
+    def on_message(self, event: c.BusMessage, skew_ns: int | None, now_ns: int) -> None:
+        """skew_ns: how far the venue's clock is ahead of ours; None: not known."""
+        message = event.message
+        proved_ns = min(event.sent_ns, now_ns)  # what was long on its way is as old as that
         match message:
             case m.InstrumentList():
                 for definition in message.instruments:
@@ -184,13 +194,36 @@ class MarketView:
             case m.InstrumentState():
                 self._set_status(message)
             case m.Quote():
-                if message.instrument in self._watches:
-                    _note_quote(self._watches[message.instrument], message, now_ns)
+                self._on_quote(message, proved_ns, now_ns)
             case m.Health(state="ready") if message.process.startswith("market_data."):
-                self._beaten_ns = now_ns  # its quotes are what the venue last said
+                self._beaten_ns = proved_ns  # its quotes are what the venue last said
             case m.Ticker():
                 if message.instrument in self._watches:
                     self._watches[message.instrument].ticker = message
+        if isinstance(message, m.Quote | m.Ticker) and skew_ns is not None:
+            self._note_lateness(message.instrument, event, skew_ns)
+
+    def _on_quote(self, quote: m.Quote, proved_ns: int, now_ns: int) -> None:
+        watch = self._watches.get(quote.instrument)
+        if watch is None:
+            return
+        watch.quote, watch.quoted_ns = quote, proved_ns
+        if quote.stale or quote.bid_price is None or quote.ask_price is None:
+            return
+        mid = (quote.bid_price + quote.ask_price) / 2
+        if isfinite(mid):
+            watch.mids.note(mid, now_ns)
+
+    def _note_lateness(self, name: str, event: c.BusMessage, skew_ns: int) -> None:
+        """How long it took from the venue to the desk, if it is of something new: what a joiner
+        gets, or a book that was fetched again, may have been so for hours."""
+        watch = self._watches.get(name)
+        if watch is None or not event.received_ns or event.venue_time_ns <= watch.venue_ns:
+            return
+        happened_ns = event.venue_time_ns - skew_ns
+        if happened_ns > watch.since_ns:
+            watch.late_ns = max(0, event.received_ns - happened_ns)
+            watch.venue_ns = event.venue_time_ns
 
     def on_lost(self, topic: str) -> None:
         """What the topic said is stale until it speaks again."""
@@ -212,12 +245,3 @@ class MarketView:
         known = self._instruments.get(state.instrument)
         if known is not None:
             self._define(msgspec.structs.replace(known.definition, status=state.status))
-
-
-def _note_quote(watch: _Watch, quote: m.Quote, now_ns: int) -> None:
-    watch.quote, watch.quoted_ns = quote, now_ns
-    if quote.stale or quote.bid_price is None or quote.ask_price is None:
-        return
-    mid = (quote.bid_price + quote.ask_price) / 2
-    if isfinite(mid):
-        watch.mids.note(mid, now_ns)

@@ -12,6 +12,7 @@ from common.domain.order import Facts, Order
 from common.messages import OrderStatus as S
 from common.messages import OrderTrigger as E
 from common.messages import RejectReason as R
+from common.venues.order_entry import OrderEntry
 from services.trading_engine import linking, option_prices
 from services.trading_engine.answers import Answers
 from services.trading_engine.calls import Calls
@@ -36,8 +37,11 @@ PACE_WAIT_NS = 300_000_000  # how long a new order may wait for the rate budget
 class Placing:
     """Decides on new orders and modifies."""
 
-    def __init__(self, state: EngineState, calls: Calls, answers: Answers) -> None:
+    def __init__(
+        self, state: EngineState, entry: OrderEntry, calls: Calls, answers: Answers
+    ) -> None:
         self._state = state
+        self._entry = entry
         self._calls = calls
         self._answers = answers
         self._to_send: deque[Item] = deque()  # what waits for prices or budget
@@ -160,6 +164,8 @@ class Placing:
         elif not state.market.has_definitions:
             text = "instrument definitions have not come from market_data yet"
             self._refuse(item, R.NOT_READY, "instrument", text)
+        elif doubt := self._entry.clock_doubt:
+            self._refuse(item, R.NOT_READY, "", doubt)
         elif differs := state.builds.differing:
             self._refuse(item, R.NOT_READY, "", f"{differs}; start the desk anew")
         return item.result is not None

@@ -52,6 +52,7 @@ class Reconciler:
         self._sync_at_ns: int | None = None
         self._round = 0
         self._synced_before = False
+        self._went_back_ns = 0  # by how much the venue's clock did, in all
         self.syncs = 0  # how many times the account was read in whole
         self.synced_ns = 0  # when it was asked for what it was last read as
         self.resend: list[Order] = []  # cancels that never arrived
@@ -69,6 +70,12 @@ class Reconciler:
             self._doubts[client_order_id] = doubt
         else:
             known.horizon_ns = max(known.horizon_ns, horizon_ns)
+
+    def on_clock_moved(self, by_ns: int) -> None:
+        """Horizons are by the venue's clock, and so are the times of fills."""
+        self._went_back_ns += max(-by_ns, 0)
+        for doubt in self._doubts.values():
+            doubt.horizon_ns -= by_ns
 
     def is_asking_for(self, client_order_id: str) -> bool:
         return client_order_id in self._doubts
@@ -214,7 +221,8 @@ class Reconciler:
         self.note_gap()
         self._sync_at_ns = now_ns + SYNC_LIMIT_NS
         self._round += 1
-        since_ns = max(self._fills_until_ns - OVERLAP_NS, now_ns - DAY_NS)
+        since_ns = self._fills_until_ns - OVERLAP_NS - self._went_back_ns
+        since_ns = max(since_ns, now_ns - DAY_NS)
         call = Call("sync", now_ns, round=self._round)
         questions = self._entry.account_calls(since_ns, call)
         self._sync = _Sync(self._round, len(questions), now_ns)

@@ -11,6 +11,7 @@ from common.venues.deribit.session import RpcError
 from common.venues.order_entry import CallRefused
 
 RATE_LIMIT_CODE = 10028
+TOO_LATE_CODE = 13888  # after valid_until
 OTHER_REJECT_CODE = 11030  # its text says why
 
 REASONS: dict[int, R] = {
@@ -96,7 +97,7 @@ REASONS: dict[int, R] = {
     13043: R.PROTECTION,
     13403: R.VENUE_REFUSED,
     13503: R.VENUE_REFUSED,
-    13888: R.LATE,
+    TOO_LATE_CODE: R.LATE,
     13901: R.UNSUPPORTED,
     13902: R.UNSUPPORTED,
     13903: R.BAD_REQUEST,

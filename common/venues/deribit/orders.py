@@ -29,7 +29,7 @@ from common.messages import (
 from common.venues import order_entry as entry
 from common.venues.deribit import quotes
 from common.venues.deribit import session as link
-from common.venues.deribit.order_errors import RATE_LIMIT_CODE, refusal
+from common.venues.deribit.order_errors import RATE_LIMIT_CODE, TOO_LATE_CODE, refusal
 from common.venues.deribit.order_payloads import (
     decode_as,
     decode_order,
@@ -38,6 +38,7 @@ from common.venues.deribit.order_payloads import (
     read_orders,
     read_trades,
 )
+from common.venues.deribit.venue_clock import VenueClock
 
 ORDERS_CHANNEL = "user.orders.any.any.raw"
 TRADES_CHANNEL = "user.trades.any.any.raw"
@@ -102,6 +103,20 @@ class OrderEntry:
     @property
     def next_wake_ns(self) -> int | None:
         return self._session.next_wake_ns
+
+    @property
+    def clock_doubt(self) -> str:
+        if not self._session.clock.is_doubted:
+            return ""
+        return "the venue's clock has to be measured again; try again in a moment"
+
+    @property
+    def skew_ns(self) -> int | None:
+        clock = self._session.clock
+        return clock.skew_ns if clock.measured_ns else None
+
+    def hear_time(self, venue_ns: int, received_ns: int, now_ns: int) -> None:
+        self._session.clock.hear(venue_ns, received_ns, now_ns)
 
     def on_up(self, now_ns: int) -> list[bytes]:
         channels = {"channels": [ORDERS_CHANNEL, TRADES_CHANNEL, quotes.PROTECTION_CHANNEL]}
@@ -217,7 +232,7 @@ class OrderEntry:
         calls = [self._request("private/get_open_orders", {}, "open", context)]
         for currency, each_ns in since_ns.items():
             params = {"currency": currency, "count": HISTORY_COUNT, "sorting": "asc"}
-            params["start_timestamp"] = self._venue_ms(each_ns)
+            params["start_timestamp"] = self._since_ms(each_ns)
             method = "private/get_user_trades_by_currency"
             calls.append(self._request(method, params, "trades", context))
         return calls
@@ -235,7 +250,7 @@ class OrderEntry:
             scope, params = "currency", {"currency": currency}
             if len(symbols) == 1:
                 scope, params = "instrument", {"instrument_name": symbols.pop()}
-            since_ms = self._venue_ms(min(order.created_ns for order, _ in of_currency)) - 1000
+            since_ms = self._since_ms(min(order.created_ns for order, _ in of_currency)) - 1000
             names = [order.client_order_id for order, _ in of_currency]
             for question in _listings(scope, params, since_ms):
                 calls.append(self._request(*question, context(names)))
@@ -270,41 +285,48 @@ class OrderEntry:
         """
         events: list[entry.EntryEvent] = []
         for event in self._session.parse(payload, now_ns):
-            events += self._read(event)
+            events += self._read(event, now_ns)
         return events
 
-    def _read(self, event: link.SessionEvent) -> list[entry.EntryEvent]:
+    def _read(self, event: link.SessionEvent, now_ns: int) -> list[entry.EntryEvent]:
         match event:
             case link.Send(frame):
                 return [entry.SendFrame(frame)]
             case link.Notification(channel, data):
-                return self._notified(channel, data)
+                return self._notified(channel, data, now_ns)
             case link.Answer():
-                return self._answered(event)
+                return self._answered(event, now_ns)
             case link.LoginFailed(code, message):
                 final = code in link.CREDENTIALS_WRONG
                 return [entry.LinkRefused(f"login refused: {message} ({code})", final)]
-            case link.ClockMoved(by_ns):
+            case link.ClockMoved(by_ns, is_first):
                 text = f"the venue's clock moved against ours by {by_ns / 1e9:.1f} s"
-                return [entry.Warned(text)]
+                told: list[entry.EntryEvent] = [entry.Warned(text)]
+                return told if is_first else [*told, entry.ClockMoved(by_ns)]
             case link.SetupFailed(method, error):
                 return [entry.Warned(f"{method} was refused: {error.text} ({error.code})")]
         return []
 
-    def _notified(self, channel: str, data: msgspec.Raw) -> list[entry.EntryEvent]:
+    def _notified(self, channel: str, data: msgspec.Raw, now_ns: int) -> list[entry.EntryEvent]:
         if channel.startswith("user.orders."):
             orders, bad = read_orders(data)
+            for order in orders:
+                self.hear_time(order.updated_ns, now_ns, now_ns)
             return [*(entry.OrderSeen(order) for order in orders), *bad]
         if channel.startswith("user.trades."):
             fills, bad, _ = read_trades(data)
+            for fill in fills:
+                self.hear_time(fill.filled_ns, now_ns, now_ns)
             return [*(entry.FillSeen(fill) for fill in fills), *bad]
         if channel.startswith("user.mmp_trigger."):
             return [*quotes.decode_frozen(data, self._session.clock.skew_ns)]
         return []
 
-    def _answered(self, answer: link.Answer) -> list[entry.EntryEvent]:
+    def _answered(self, answer: link.Answer, now_ns: int) -> list[entry.EntryEvent]:
         asked, error = answer.context, answer.error
         if error is not None:
+            if error.code == TOO_LATE_CODE:  # by a clock that is not where we take it to be
+                self._session.clock.doubt(now_ns)
             limited = [entry.RateLimited(SILENT_AFTER_BREACH_NS)]
             events: list[entry.EntryEvent] = [*limited] if error.code == RATE_LIMIT_CODE else []
             if isinstance(asked, _Asked):
@@ -313,8 +335,8 @@ class OrderEntry:
         if not isinstance(asked, _Asked) or answer.result is None:
             return []
         try:
-            skew_ns = self._session.clock.skew_ns
-            return [_done(asked, answer.result, answer.us_out, skew_ns)]
+            clock = self._session.clock
+            return [_done(asked, answer.result, answer.us_out, clock)]
         except VenueProtocolError as broken:
             if asked.context is None:
                 raise
@@ -331,6 +353,9 @@ class OrderEntry:
 
     def _venue_ms(self, our_ns: int) -> int:
         return (our_ns + self._session.clock.skew_ns) // NS_PER_MS
+
+    def _since_ms(self, our_ns: int) -> int:
+        return self._session.clock.since_ns(our_ns) // NS_PER_MS
 
     def _request(
         self, method: str, params: dict[str, Any], shape: str, context: object
@@ -413,7 +438,7 @@ def _page_after(asked: _Asked, last: entry.VenueFill) -> entry.Page:
     return entry.Page(asked.method, asked.params | start)
 
 
-def _done(asked: _Asked, result: msgspec.Raw, us_out: int, skew_ns: int) -> entry.EntryEvent:
+def _done(asked: _Asked, result: msgspec.Raw, us_out: int, clock: VenueClock) -> entry.EntryEvent:
     context = asked.context
     match asked.shape:
         case "placed":
@@ -425,7 +450,7 @@ def _done(asked: _Asked, result: msgspec.Raw, us_out: int, skew_ns: int) -> entr
             orders, bad = read_orders(result)
             complete = asked.shape == "open" or len(orders) + len(bad) < HISTORY_COUNT
             return entry.CallDone(
-                context, orders=orders, complete=complete, unreadable=bad, skew_ns=skew_ns
+                context, orders=orders, complete=complete, unreadable=bad, skew_ns=clock.lowest_ns
             )
         case "trades":
             fills, bad, complete = read_trades(result)
@@ -443,7 +468,7 @@ def _done(asked: _Asked, result: msgspec.Raw, us_out: int, skew_ns: int) -> entr
         case "protections":
             return entry.CallDone(context, protections=quotes.decode_protections(result))
         case "frozen":
-            return entry.CallDone(context, frozen=quotes.decode_frozen(result, skew_ns))
+            return entry.CallDone(context, frozen=quotes.decode_frozen(result, clock.skew_ns))
     return entry.CallDone(context)
 
 

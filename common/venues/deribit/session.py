@@ -99,9 +99,11 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class ClockMoved(msgspec.Struct, frozen=True):
-    """The venue's clock against ours: it is not where it was."""
+    """The venue's clock against ours: it is not where it was. is_first: where it was is not known,
+    nothing was measured before."""
 
     by_ns: int
+    is_first: bool
 
 
 SessionEvent = (
@@ -207,6 +209,7 @@ class Session:
         """The link is up: the frames that set it up, in this order."""
         self._is_up = True
         self.hear(now_ns)
+        self.clock.begin(now_ns)
         frames = [self._setup("public/set_heartbeat", {"interval": self._heartbeat_s}, now_ns)]
         if self._credentials is not None:
             frames.append(self._login(self._credentials, now_ns))
@@ -324,8 +327,9 @@ class Session:
     def _on_measured(
         self, context: _Setup | _TimeAsked, envelope: _Envelope, now_ns: int
     ) -> list[SessionEvent]:
+        is_first = not self.clock.measured_ns
         moved = self.clock.measure(context.sent_ns, now_ns, envelope.us_in, envelope.us_out)
-        told: list[SessionEvent] = [ClockMoved(moved)] if moved else []
+        told: list[SessionEvent] = [ClockMoved(moved, is_first)] if moved else []
         if isinstance(context, _Setup) and envelope.error is not None:
             told.append(SetupFailed(context.method, envelope.error))
         return told

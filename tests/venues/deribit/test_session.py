@@ -48,8 +48,10 @@ def failure(number: int | None, code: int, message: str, data: object = None) ->
 def logged_in(**options: object) -> Session:
     session = Session(CREDENTIALS, **options)  # type: ignore[arg-type]
     frames = session.on_up(NOW)
-    number = next(c["id"] for c in map(json.loads, frames) if c["method"] == "public/auth")
-    session.parse(answer(number, TOKENS), NOW)
+    beat, login = (json.loads(frame)["id"] for frame in frames[:2])
+    times = {"usIn": NOW // 1000, "usOut": NOW // 1000}
+    session.parse(json.dumps({"jsonrpc": "2.0", "id": beat, "result": "ok"} | times).encode(), NOW)
+    session.parse(answer(login, TOKENS), NOW)
     return session
 
 
@@ -185,9 +187,11 @@ def test_beats_a_little_over_every_ten_seconds_keep_a_link_alive():
 
 def test_a_link_is_not_called_dead_before_it_was_probed():
     session = logged_in()
-    assert not session.is_silent(NOW + 60 * SECOND)
-    assert len(session.on_time(NOW + 60 * SECOND)) == 1
-    assert session.next_wake_ns == NOW + 65 * SECOND
+    assert not session.is_silent(NOW + 59 * SECOND)
+    (frame,) = session.on_time(NOW + 59 * SECOND)
+    assert json.loads(frame)["method"] == "public/test"
+    assert not session.is_silent(NOW + 63 * SECOND)
+    assert session.is_silent(NOW + 64 * SECOND)
 
 
 @pytest.mark.parametrize(
