@@ -30,7 +30,7 @@ async def drip(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def call_all(*paths: str, timeout_s: float = 10.0, extra: str = "") -> dict[str, c.Event]:
+async def call_all(*paths: str, timeout_s: float = 60.0, extra: str = "") -> dict[str, c.Event]:
     async def answer(request: web.Request) -> web.Response:
         assert request.headers["Authorization"] == "a header"
         return web.Response(status=400, text=request.path_qs + (await request.text()))
@@ -79,7 +79,7 @@ async def call_all(*paths: str, timeout_s: float = 10.0, extra: str = "") -> dic
                 timeout_s,
             )
         )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while len(events) < len(paths):
             changed.clear()
             await changed.wait()
@@ -103,16 +103,15 @@ def test_an_answer_that_is_too_big_is_not_read_to_its_end(monkeypatch: pytest.Mo
     assert isinstance(failed, c.HttpFailed) and "64 MiB" in failed.error
 
 
-def test_an_answer_that_does_not_end_is_given_up_in_time() -> None:
-    failed = asyncio.run(call_all("/flood", timeout_s=0.05))["/flood"]
-    assert isinstance(failed, c.HttpFailed) and "does not end" in failed.error
-
-
-@pytest.mark.parametrize("path", ["/drip", "/headers"])
-def test_an_answer_that_comes_drop_by_drop_is_given_up_in_time(path: str) -> None:
-    """Each drop alone is quick enough for the time-out of a read."""
-    failed = asyncio.run(call_all(path, timeout_s=0.3))[path]
-    assert isinstance(failed, c.HttpFailed) and "does not end" in failed.error
+@pytest.mark.parametrize("path", ["/flood", "/drip", "/headers"])
+def test_an_answer_that_does_not_end_is_given_up_in_time(path: str) -> None:
+    """Also one that comes drop by drop, each quick enough for the time-out of a read."""
+    for timeout_s in (0.3, 3.0, 30.0):  # a machine that stands still as long runs into that first
+        failed = asyncio.run(call_all(path, timeout_s=timeout_s))[path]
+        assert isinstance(failed, c.HttpFailed)
+        if "Timeout" not in failed.error:
+            break
+    assert "does not end" in failed.error
 
 
 def test_a_call_that_cannot_even_be_made_is_a_failure_too() -> None:

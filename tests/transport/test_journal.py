@@ -31,7 +31,7 @@ def test_what_was_appended_is_read_back_after_the_callback(tmp_path: Path) -> No
 
         for payload in PAYLOADS:
             journal.append(payload, on_done)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await done.wait()
 
     loop.run_until_complete(append_all())

@@ -10,6 +10,7 @@ import zmq
 from common import codec
 from common import messages as m
 from common.core import BusMessage, Event, TopicLost
+from common.transport.sockets import LATE_S
 from common.transport.subscriber import CHECK_S, SILENT_S, Subscriber
 from tests.transport.still import StillLoop
 
@@ -30,8 +31,8 @@ class Reading:
         self.hear("health.md.a", BEAT)
         assert isinstance(self.events[-1], BusMessage)
 
-    def hear(self, topic: str, message: m.Event) -> None:
-        frame = codec.encode(topic, message, publisher_start_ns=7, sequence=1, sent_ns=1)
+    def hear(self, topic: str, message: m.Event, sent_ns: int = 1) -> None:
+        frame = codec.encode(topic, message, publisher_start_ns=7, sequence=1, sent_ns=sent_ns)
         self.subscriber._on_frames([frame])
 
     def check_after(self, seconds: float) -> None:
@@ -65,4 +66,22 @@ def test_after_a_standstill_nobody_is_silent_whose_beats_may_lie_unread(
 ) -> None:
     reading.check_after(0.4)
     reading.check_after(stood_still_s)
+    assert not reading.lost
+
+
+def test_row_59_what_waited_during_a_standstill_is_dropped_and_the_present_asked_for(
+    reading: Reading,
+) -> None:
+    reading.loop.now += LATE_S + 1
+    reading.subscriber._reader._drain()
+    assert isinstance(reading.events[-1], TopicLost)
+    reading.hear(TOPIC, QUOTE)
+    assert isinstance(reading.events[-1], TopicLost)
+    reading.hear(TOPIC, QUOTE, sent_ns=2**62)
+    assert isinstance(reading.events[-1], BusMessage)
+
+
+def test_a_short_standstill_asks_for_nothing(reading: Reading) -> None:
+    reading.loop.now += LATE_S - 1
+    reading.subscriber._reader._drain()
     assert not reading.lost

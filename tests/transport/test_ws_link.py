@@ -16,7 +16,7 @@ from common.transport import ws_link
 from common.transport.ws_link import WsLink
 
 Handler = Callable[[web.WebSocketResponse], Awaitable[None]]
-DEADLINE_S = 10
+DEADLINE_S = 60
 
 
 async def collect(handler: Handler, until: Callable[[list[c.Event]], bool]) -> list[c.Event]:

@@ -25,7 +25,7 @@ from tests import figures
 from tests.faults.proxy import Proxy
 
 HOST = "127.0.0.1"
-DEADLINE_S = 30
+DEADLINE_S = 60
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 
 
@@ -101,7 +101,6 @@ def to_another_name(connect: Callable[..., Awaitable[object]]) -> Callable[..., 
 
 
 def test_row_30_tls_that_stalls_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ws_link, "CONNECT_S", 0.3)
     heard = bytearray()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -109,8 +108,12 @@ def test_row_30_tls_that_stalls_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
         await reader.read()
         writer.close()
 
-    (down,) = connected(serve, None)
-    assert isinstance(down, c.LinkDown) and "cannot connect" in down.reason
+    for connect_s in (0.3, 3.0, 30.0):  # a machine that stands still sends nothing in time
+        monkeypatch.setattr(ws_link, "CONNECT_S", connect_s)
+        (down,) = connected(serve, None)
+        assert isinstance(down, c.LinkDown) and "cannot connect" in down.reason
+        if heard:
+            break
     assert heard[:1] == b"\x16"  # a TLS handshake, nothing plain
 
 
