@@ -265,7 +265,7 @@ class GatewayServer:
         socket = web.WebSocketResponse(
             protocols=(MSGPACK,),
             compress=False,
-            max_msg_size=self._config.max_message_bytes,
+            max_msg_size=self._config.max_message_bytes + 1,  # the first that is too large
             heartbeat=PING_S,
             autoping=False,
             timeout=CLOSE_S,

@@ -32,9 +32,11 @@ def write_config(path: Path, port: int, **gateway: object) -> Path:
     return path
 
 
-def gateway_command(config: Path, run_dir: Path) -> list[str]:
+def gateway_command(config: Path, run_dir: Path, program: str = "") -> list[str]:
+    """program: the text of one to run in the gateway's place."""
     arguments = ["--config", str(config), "--run-dir", str(run_dir)]
-    return [sys.executable, "-m", "services.gateway", *arguments]
+    what = ["-c", program] if program else ["-m", "services.gateway"]
+    return [sys.executable, *what, *arguments]
 
 
 class Gateway:
@@ -48,13 +50,15 @@ class Gateway:
 
 
 @contextmanager
-def running(directory: Path, options: int = 200, **gateway: object) -> Iterator[Gateway]:
+def running(
+    directory: Path, options: int = 200, program: str = "", **gateway: object
+) -> Iterator[Gateway]:
     port = free_port()
     config = write_config(directory / "desk.yaml", port, **gateway)
     desk = FakeDesk(directory / "run", options).start()
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        gateway_command(config, directory / "run"), cwd=ROOT, env=environment
+        gateway_command(config, directory / "run", program), cwd=ROOT, env=environment
     )
     try:
         made = Gateway(desk, port, process.pid)

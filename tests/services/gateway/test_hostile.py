@@ -22,7 +22,14 @@ import yaml
 
 from common.rundir import RunDir
 from services.gateway.keys import sha256
-from tests.services.gateway.conftest import ROOT, Gateway, free_port, running, write_config
+from tests.services.gateway.conftest import (
+    ROOT,
+    Gateway,
+    free_port,
+    gateway_command,
+    running,
+    write_config,
+)
 from tests.services.gateway.test_server import BTC, DEMO, WAIT_S, Client, get
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -310,10 +317,9 @@ raise SystemExit(service.main("gateway", build))
 def test_a_core_that_fails_ends_the_process_and_the_client_is_told(tmp_path, way):
     port = free_port()
     settings = write_config(tmp_path / "desk.yaml", port)
-    arguments = ["--config", str(settings), "--run-dir", str(tmp_path / "run")]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        [sys.executable, "-c", BROKEN_CORE, *arguments],
+        gateway_command(settings, tmp_path / "run", BROKEN_CORE),
         env=environment,
         cwd=ROOT,
         stderr=subprocess.DEVNULL,

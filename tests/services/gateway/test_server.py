@@ -245,6 +245,12 @@ def test_an_oversize_frame_closes_with_1009(gateway: Gateway):
         assert (frame.opcode, struct.unpack("!H", frame.data[:2])[0]) == (8, 1009)
 
 
+def test_a_frame_as_large_as_is_allowed_is_read(gateway: Gateway):
+    with Client(gateway) as client:
+        client.socket.send("x" * 65_536)
+        assert client.read()["error"]["data"]["reason"] == "PARSE_ERROR"
+
+
 def test_a_client_that_sends_no_request_is_dropped(gateway: Gateway):
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=WAIT_S) as silent:
         silent.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
