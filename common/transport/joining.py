@@ -33,6 +33,11 @@ WITH_SNAPSHOT = frozenset(
 )
 
 
+def has_snapshot(topic: str) -> bool:
+    """Whether a publisher answers a subscription to it with all there is."""
+    return topic.partition(".")[0] in WITH_SNAPSHOT
+
+
 class _Asked(msgspec.Struct):
     due: float
     tries: int = 0
@@ -51,7 +56,7 @@ class Awaited:
 
     def ask(self, topic: str, now: float) -> None:
         """It is asked for now, for the first time or again."""
-        if topic.partition(".")[0] not in WITH_SNAPSHOT:
+        if not has_snapshot(topic):
             return
         asked = self._asked.setdefault(topic, _Asked(now))
         asked.due = now + self._delay(asked.tries)

@@ -22,6 +22,7 @@ from common.rundir import LOCK
 
 BATCH = 256
 NET_S = 0.1
+LATE_S = 3.0  # as long as a peer waits for our heartbeat before it cuts the connection
 MAX_MESSAGE_BYTES = 1 << 20
 BUFFER_BYTES = 256 * 1024
 
@@ -84,17 +85,24 @@ def bind(socket: zmq.Socket[bytes], endpoint: str) -> IO[str] | None:
 
 
 class Reader:
-    """Calls on_frames for everything that arrives on a socket, on the loop's thread."""
+    """Calls on_frames for everything that arrives on a socket, on the loop's thread.
+
+    on_late is called with the seconds when nobody has looked for LATE_S or more: the process was
+    stopped, or its loop stuck, and what waits to be read may be old.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         socket: zmq.Socket[bytes],
         on_frames: Callable[[list[bytes]], None],
+        on_late: Callable[[float], None] | None = None,
     ) -> None:
         self._loop = loop
         self._socket = socket
         self._on_frames = on_frames
+        self._on_late = on_late
+        self._looked = loop.time()
         self._fd = int(socket.getsockopt(zmq.FD))
         self._poked = False
         self._closed = False
@@ -114,6 +122,9 @@ class Reader:
 
     def _drain(self) -> None:
         self._poked = False
+        before, self._looked = self._looked, self._loop.time()
+        if self._looked - before > LATE_S and self._on_late is not None and not self._closed:
+            self._on_late(self._looked - before)
         for _ in range(BATCH):
             if self._closed:
                 return

@@ -4,6 +4,9 @@ Per topic the sequence must grow by one. A hole, a publisher that started anew o
 silent makes the topic lost: the core is told, and we subscribe again for a snapshot. The beats of a
 publisher carry its last sequences, so that a lost last message is noticed too. A snapshot that does
 not come is asked for again: see joining.py.
+
+A process that stood still wakes up to a backlog: whatever begins with a snapshot is asked for anew,
+and of it nothing is handed on that was sent before.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from common import codec
 from common import messages as m
 from common.core import BusMessage, Event, TopicLost
 from common.errors import BadMessage
-from common.transport import sockets
+from common.transport import joining, sockets
 from common.transport.clock import now_ns
 from common.transport.joining import Awaited
 
@@ -65,7 +68,8 @@ class Subscriber:
         self._socket.setsockopt(zmq.SUBSCRIBE, BEATS.encode())
         for endpoint in endpoints:
             self._socket.connect(endpoint)
-        self._reader = sockets.Reader(loop, self._socket, self._on_frames)
+        self._old_ns = 0  # what was sent before is old
+        self._reader = sockets.Reader(loop, self._socket, self._on_frames, self._on_late)
         self._checked = loop.time()
         self._timer = loop.call_later(CHECK_S, self._check_beats)
 
@@ -116,6 +120,8 @@ class Subscriber:
             return
         if isinstance(envelope.message, m.Health):
             self._on_beat(envelope)
+        if envelope.sent_ns < self._old_ns and topic in self._exact and joining.has_snapshot(topic):
+            return
         if self._follows(topic) and self._is_next(topic, envelope):
             self._on_event(
                 BusMessage(
@@ -158,6 +164,21 @@ class Subscriber:
         self._awaited.end(topic)
         return True
 
+    def _on_late(self, late_s: float) -> None:
+        """We stood still: what waits for us is old, and more of it may be lost than waits."""
+        self._old_ns = now_ns()
+        self._loop.call_later(sockets.LATE_S, self._trust_again)
+        for topic in [each for each in self._exact if joining.has_snapshot(each)]:
+            known = self._topics.get(topic)
+            if known is not None and known.synced:
+                self._lose(topic, f"we stood still for {late_s:.1f} s")
+            elif known is not None:
+                self._loop.call_later(AGAIN_S, self._ask_again, topic)
+
+    def _trust_again(self) -> None:
+        """The backlog is read by now. A publisher elsewhere whose clock is behind ours is heard."""
+        self._old_ns = 0
+
     def _lose(self, topic: str, reason: str) -> None:
         known = self._topics[topic]
         known.synced = False
@@ -175,6 +196,8 @@ class Subscriber:
         assert isinstance(beat, m.Health)
         start = envelope.publisher_start_ns
         self._hear(start)
+        if envelope.sent_ns < self._old_ns:
+            return
         for topic, sequence in beat.sequences.items():
             known = self._topics.get(topic)
             if known is None or start < known.start_ns:
