@@ -141,7 +141,7 @@ class Bench:
     def _to_venue(self, payload: bytes) -> None:
         if not self.up or self.losing:
             return
-        self.twin.now_ms = max(self.twin.now_ms, self.now // MS)
+        self.twin.keep_up(self.now // MS)
         self.deliver(self.twin.receive(payload))
 
     def deliver(self, frames: list[bytes]) -> None:
@@ -160,8 +160,16 @@ class Bench:
         frames, self.held = self.held or [], None
         self.deliver(frames)
 
-    def bus(self, topic: str, message: m.Event) -> None:
-        self.feed(c.BusMessage(topic, message, 1, 1, 0, 0, self.now, self.now))
+    def bus(
+        self,
+        topic: str,
+        message: m.Event,
+        venue_ns: int = 0,
+        received_ns: int = 0,
+        sent_ns: int = 0,
+    ) -> None:
+        times = venue_ns, received_ns or self.now, sent_ns or self.now
+        self.feed(c.BusMessage(topic, message, 1, 1, 0, *times))
 
     def advance(self, seconds: float) -> None:
         """Let time pass, waking the engine whenever it asked for it."""

@@ -27,6 +27,7 @@ class VenueTwin:
         refuse: error to answer the next call of a method with.
         crossing: an edit of a post-only order to one of these prices ends it.
         page: trades in one answer. moves: fill() changes positions.
+        ahead_ms: of its clock against ours; None: it keeps up with ours and runs ahead a little.
     """
 
     def __init__(self, now_ms: int) -> None:
@@ -39,7 +40,15 @@ class VenueTwin:
         self.page = 1000
         self.moves = True
         self.now_ms = now_ms
+        self.ahead_ms: int | None = None
         self._number = 0
+
+    def keep_up(self, our_ms: int) -> None:
+        """Time has passed."""
+        if self.ahead_ms is None:
+            self.now_ms = max(self.now_ms, our_ms)
+        else:
+            self.now_ms = our_ms + self.ahead_ms
 
     # --- what a test does to it ---------------------------------------------------------------
 
