@@ -1,5 +1,7 @@
-"""Hypothesis tries the same examples in every `make test`, and new ones in part H. What is left in
-the temporary directory by desks that a test kills goes when the tests end."""
+"""Hypothesis tries the same examples in every `make test`, and new ones in part H. Left alone, it
+also tries constants of whatever modules are loaded, which differ with the order of the tests and
+with every edit of the code. What is left in the temporary directory by desks that a test kills goes
+when the tests end."""
 
 from __future__ import annotations
 
@@ -11,18 +13,25 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture.providers import HypothesisProvider
+from hypothesis.internal.constants_ast import Constants
 
 from tests.examples import examples, is_long
 
-settings.register_profile("usual", derandomize=True, deadline=None, database=None)
+SLOW = [HealthCheck.too_slow]
+settings.register_profile(
+    "usual", derandomize=True, deadline=None, database=None, suppress_health_check=SLOW
+)
 settings.register_profile(
     "long",
     max_examples=examples(100),
     deadline=None,
     print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
+    suppress_health_check=SLOW,
 )
 settings.load_profile("long" if is_long() else "usual")
+if not is_long():
+    HypothesisProvider._local_constants = Constants()
 
 
 @pytest.fixture(scope="session", autouse=True)
