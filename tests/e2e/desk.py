@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from tests.ports import HOST, free_ports
 CHECKOUT = Path(__file__).parents[2]
 DEMO = CHECKOUT / "config" / "demo.yaml"
 WAIT_S = 60.0
+NOT_YET_KNOWN = ("NO_MARKET_DATA", "STALE_DATA")
 
 
 @dataclass
@@ -95,6 +97,16 @@ class Desk:
 
     def up(self) -> Result:
         return self.cli("up", "--config", str(self.config_path))
+
+    def place(self, *words: str) -> Any:
+        """An order that is taken, as soon as the engine knows what its instrument is worth."""
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            result = self.cli("place", *words, "--json")
+            if result.code == 0:
+                return result.json
+            is_unknown = result.code == 1 and result.json["reason"] in NOT_YET_KNOWN
+            assert is_unknown and time.monotonic() < deadline, result
 
     def processes(self) -> list[int]:
         """The pids of everything that runs for this desk, supervisord too."""

@@ -8,12 +8,10 @@ import ccxt
 import pytest
 
 from tests.e2e.desk import Desk
-from tests.e2e.test_desk import eventually, ok, order_of
+from tests.e2e.test_desk import eventually, order_of
 
 INSTRUMENT, SYMBOL = "deribit.BTC-PERPETUAL", "BTC/USD:BTC"
-ATTEMPTS = 10  # the market may move away from an order before it is taken
-ENOUGH = 400_000  # for all that is better placed by then
-DONE = ("FILLED", "CANCELED")
+QUANTITY = 20_000
 
 
 @pytest.fixture
@@ -24,40 +22,33 @@ def client(desk: Desk) -> Any:
     return exchange
 
 
-def inside_price(client: Any) -> float:
-    """The best price of a buyer that does not trade."""
+def inside_price(client: Any) -> tuple[float, float]:
+    """The best price of a buyer that does not trade, and how much was offered there before."""
     book = client.fetch_order_book(SYMBOL, limit=1)
-    bid, ask = book["bids"][0][0], book["asks"][0][0]
-    return float(bid + 0.5 if bid + 0.5 < ask else bid)
+    (bid, quantity), ask = book["bids"][0][:2], book["asks"][0][0]
+    return (bid + 0.5, 0.0) if bid + 0.5 < ask else (bid, quantity)
 
 
 def test_the_desk_takes_what_ccxt_made(desk: Desk, client: Any) -> None:
-    for _ in range(ATTEMPTS):
-        price = inside_price(client)
-        maker = client.create_order(SYMBOL, "limit", "buy", 20_000, price, {"postOnly": True})
-        take = ("place", INSTRUMENT, "sell", str(ENOUGH), "--price", str(price), "--tif", "ioc")
-        taken = ok(desk.cli(*take, "--json"))["client_order_id"]
-        eventually(lambda name=taken: order_of(desk, name)["status"] in DONE, "taken")
-        trades = client.fetch_order_trades(maker["id"], SYMBOL)
-        if client.fetch_order(maker["id"])["status"] == "open":
-            client.cancel_order(maker["id"])
-        makers = [trade for trade in trades if trade["takerOrMaker"] == "maker"]
-        if makers and float(order_of(desk, taken)["cum_quantity"]) > 0:
-            return
-    raise AssertionError("the two never met")
+    with desk.calm(INSTRUMENT.partition(".")[2]):
+        price, ahead = inside_price(client)
+        maker = client.create_order(SYMBOL, "limit", "buy", QUANTITY, price, {"postOnly": True})
+        words = (INSTRUMENT, "sell", str(int(ahead) + QUANTITY), "--price", str(price))
+        taken = desk.place(*words, "--tif", "ioc")["client_order_id"]
+        eventually(lambda: order_of(desk, taken)["status"] == "FILLED", "taken")
+    assert client.fetch_order(maker["id"])["status"] == "closed"
+    (trade,) = client.fetch_order_trades(maker["id"], SYMBOL)
+    assert (trade["takerOrMaker"], trade["amount"], trade["price"]) == ("maker", QUANTITY, price)
 
 
 def test_ccxt_takes_what_the_desk_made(desk: Desk, client: Any) -> None:
-    for _ in range(ATTEMPTS):
-        price = inside_price(client)
-        make = ("place", INSTRUMENT, "buy", "20000", "--price", str(price), "--post-only", "--json")
-        result = desk.cli(*make)
-        if result.code != 0:  # the market came to us before the order did
-            continue
-        made = result.json["client_order_id"]
-        taken = client.create_order(SYMBOL, "limit", "sell", ENOUGH, price, {"timeInForce": "IOC"})
-        desk.cli("cancel", made, "--json")
-        eventually(lambda name=made: order_of(desk, name)["status"] in DONE, "at its end")
-        if taken["filled"] and float(order_of(desk, made)["cum_quantity"]) > 0:
-            return
-    raise AssertionError("the two never met")
+    with desk.calm(INSTRUMENT.partition(".")[2]):
+        price, ahead = inside_price(client)
+        words = (INSTRUMENT, "buy", str(QUANTITY), "--price", str(price), "--post-only")
+        made = desk.place(*words)["client_order_id"]
+        take = ("limit", "sell", int(ahead) + QUANTITY, price, {"timeInForce": "IOC"})
+        taken = client.create_order(SYMBOL, *take)
+        assert (taken["status"], taken["filled"]) == ("closed", int(ahead) + QUANTITY)
+        eventually(lambda: order_of(desk, made)["status"] == "FILLED", "filled")
+    filled = order_of(desk, made)
+    assert (float(filled["cum_quantity"]), float(filled["avg_price"])) == (QUANTITY, price)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 
 from tests.e2e.desk import CHECKOUT, Desk, Result, prepare, running
@@ -34,6 +35,12 @@ def eventually(question: Callable[[], Any], what: str, patience_s: float = PATIE
     raise AssertionError(f"not within {patience_s:g} s: {what}")
 
 
+def healthy(desk: Desk) -> list[dict[str, Any]]:
+    """The rows of `status`, when all is well."""
+    well = eventually(lambda: (r := desk.cli("status", "--json")).code == 0 and r, "all is well")
+    return list(well.json["processes"])
+
+
 def ok(result: Result) -> Any:
     """The JSON of a command that worked."""
     assert result.code == 0, result.out + result.err
@@ -45,6 +52,7 @@ def clean(desk: Desk) -> Iterator[Desk]:
     """The desk; whatever the test placed is canceled afterwards."""
     yield desk
     desk.cli("cancel-all", "--venue", "deribit", "--json")
+    eventually(lambda: not ok(desk.cli("orders", "--json"))["orders"], "no order is open")
 
 
 def order_of(desk: Desk, client_order_id: str) -> dict[str, Any]:
@@ -58,11 +66,24 @@ def position_of(desk: Desk, instrument: str) -> Decimal:
     return found[0] if found else Decimal(0)
 
 
+def settled_position_of(desk: Desk, instrument: str) -> Decimal:
+    """The same, once nothing that was traded before is on its way to the desk."""
+    url = f"{desk.venue_url}/api/v2/private/get_position"
+    query = {"instrument_name": instrument.partition(".")[2]}
+
+    def settled() -> list[Decimal]:
+        answer = requests.get(url, query, auth=("demo", "demo-secret"), timeout=PATIENCE_S).json()
+        theirs, ours = Decimal(str(answer["result"]["size"])), position_of(desk, instrument)
+        return [ours] if ours == theirs else []
+
+    return Decimal(eventually(settled, "the desk holds the venue's position")[0])
+
+
 # --- the desk itself -------------------------------------------------------------------------
 
 
 def test_every_process_is_listed_and_healthy(desk: Desk) -> None:
-    rows = ok(desk.cli("status", "--json"))["processes"]
+    rows = healthy(desk)
     assert {row["name"] for row in rows} == {
         "watchdog",
         "venue_simulator.deribit",
@@ -78,10 +99,10 @@ def test_every_process_is_listed_and_healthy(desk: Desk) -> None:
 
 
 def test_up_twice_is_fine(desk: Desk) -> None:
-    before = {row["pid"] for row in ok(desk.cli("status", "--json"))["processes"]}
+    before = {row["pid"] for row in healthy(desk)}
     again = ok(desk.cli("up", "--config", str(desk.config_path), "--json"))
     assert again["healthy"] and not again["started"]
-    assert {row["pid"] for row in ok(desk.cli("status", "--json"))["processes"]} == before
+    assert {row["pid"] for row in healthy(desk)} == before
 
 
 def test_another_configuration_does_not_take_over_a_running_desk(desk: Desk) -> None:
@@ -99,10 +120,8 @@ def test_a_process_that_dies_comes_back(desk: Desk) -> None:
     os.kill(before, signal.SIGKILL)
     after = eventually(lambda: (r := row())["healthy"] and r["pid"] != before and r, "it is back")
     assert after["pid"] != before
-    eventually(
-        lambda: desk.cli("book", PERPETUAL, "--once", "--json").json.get("stale") is False,
-        "the book is back",
-    )
+    fresh_book(desk)
+    healthy(desk)
 
 
 def test_logs_and_config_are_shown(desk: Desk) -> None:
@@ -117,8 +136,18 @@ def test_logs_and_config_are_shown(desk: Desk) -> None:
 # --- the market ------------------------------------------------------------------------------
 
 
+def fresh_book(desk: Desk, *options: str) -> Any:
+    command = ("book", PERPETUAL, *options, "--once", "--json")
+
+    def fresh() -> Any:
+        result = desk.cli(*command)
+        return result.code == 0 and result.json["stale"] is False and result.json
+
+    return eventually(fresh, "the book is there")
+
+
 def test_a_book_is_printed_once(desk: Desk) -> None:
-    book = ok(desk.cli("book", PERPETUAL, "--levels", "10", "--once", "--json"))
+    book = fresh_book(desk, "--levels", "10")
     assert book["instrument"] == PERPETUAL and book["stale"] is False and book["sequence"] > 0
     assert len(book["bids"]) == len(book["asks"]) == 10
     assert book["bids"][0][0] < book["asks"][0][0]
@@ -143,9 +172,13 @@ def test_options_are_listed(desk: Desk) -> None:
     ],
 )
 def test_the_market_is_shown_to_people(desk: Desk, command: tuple[str, ...], expected: str) -> None:
-    result = desk.cli(*command)
-    assert result.code == 0, result.err
-    assert expected in result.out
+    """What was not known after two seconds is not shown, and may be asked for again."""
+
+    def is_shown() -> bool:
+        result = desk.cli(*command)
+        return result.code == 0 and expected in result.out
+
+    eventually(is_shown, f"{command} shows {expected}")
 
 
 def test_the_book_streams_until_it_is_interrupted(desk: Desk) -> None:
@@ -157,7 +190,7 @@ def test_the_book_streams_until_it_is_interrupted(desk: Desk) -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(PATIENCE_S) == 130
     assert all(b'"bids"' in line for line in lines)
 
 
@@ -181,15 +214,20 @@ def test_an_order_is_placed_modified_and_canceled(clean: Desk) -> None:
 
 
 def test_a_market_order_fills_and_becomes_a_position(clean: Desk) -> None:
-    before = position_of(clean, PERPETUAL)
+    before = settled_position_of(clean, PERPETUAL)
     sold = ok(clean.cli("place", PERPETUAL, "sell", "70", "--type", "market", "--json"))
     assert sold["status"] in ("NEW", "FILLED")
     eventually(
         lambda: order_of(clean, sold["client_order_id"])["status"] == "FILLED", "the order fills"
     )
     eventually(lambda: position_of(clean, PERPETUAL) == before - 70, "the position follows")
-    fills = ok(clean.cli("fills", "--json"))["fills"]
-    assert any(row["client_order_id"] == sold["client_order_id"] for row in fills)
+    eventually(
+        lambda: (
+            sold["client_order_id"]
+            in [row["client_order_id"] for row in ok(clean.cli("fills", "--json"))["fills"]]
+        ),
+        "the fill is told",
+    )
     [row] = [
         row
         for row in ok(clean.cli("positions", "--json"))["positions"]
@@ -210,7 +248,8 @@ def test_the_same_request_gets_the_first_answer_again(clean: Desk) -> None:
     first = ok(clean.cli(*PLACE, "--request-id", "e2e-once", "--json"))
     second = ok(clean.cli(*PLACE, "--request-id", "e2e-once", "--json"))
     assert first["client_order_id"] == second["client_order_id"]
-    assert len(ok(clean.cli("orders", "--json"))["orders"]) == 1
+    listed = ok(clean.cli("orders", "--json"))["orders"]
+    assert [row["client_order_id"] for row in listed] == [first["client_order_id"]]
 
 
 def test_balances_are_listed(desk: Desk) -> None:
@@ -257,7 +296,7 @@ def test_what_is_refused_says_why(clean: Desk, line: str, named: str) -> None:
 # --- strategies ------------------------------------------------------------------------------
 
 
-def strategy(desk: Desk, *words: str, timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
+def strategy(desk: Desk, *words: str, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *words]
     return subprocess.run(
         command,
@@ -280,7 +319,7 @@ def test_one_order_prints_the_life_of_an_order(clean: Desk) -> None:
 def test_the_quote_printer_needs_nothing_of_ours(desk: Desk) -> None:
     source = CHECKOUT / "strategies" / "quote_printer.py"
     assert "common" not in source.read_text()
-    rows = ok(desk.cli("status", "--json"))["processes"]
+    rows = healthy(desk)
     endpoint = next(row["endpoints"]["md.deribit"] for row in rows if "market_data" in row["name"])
     command = [sys.executable, str(source), endpoint, PERPETUAL]
     with subprocess.Popen(
@@ -289,7 +328,7 @@ def test_the_quote_printer_needs_nothing_of_ours(desk: Desk) -> None:
         assert process.stdout is not None
         line = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert line.startswith(PERPETUAL) and " | " in line
 
 
@@ -304,7 +343,7 @@ def test_two_desks_run_side_by_side(clean: Desk, tmp_path: Path) -> None:
         ids = [row["client_order_id"] for row in ok(clean.cli("orders", "--json"))["orders"]]
         assert placed["client_order_id"] not in ids
         assert not set(other.processes()) & set(clean.processes())
-    assert ok(clean.cli("status", "--json"))
+    assert healthy(clean)
 
 
 def test_the_test_venue_configuration_trades(tmp_path: Path) -> None:
@@ -323,9 +362,9 @@ def test_the_test_venue_configuration_trades(tmp_path: Path) -> None:
     assert "DERIBIT_CLIENT_ID" in refused.err and "Traceback" not in refused.err
     desk.environment |= {"DERIBIT_CLIENT_ID": "demo", "DERIBIT_CLIENT_SECRET": "demo-secret"}
     with running(desk):
-        book = ok(desk.cli("book", PERPETUAL, "--once", "--json"))
+        book = fresh_book(desk)
         price = str(int(book["bids"][0][0] * 0.95))  # the shipped limits have a collar of 10 %
-        placed = ok(desk.cli("place", PERPETUAL, "buy", "100", "--price", price, "--json"))
+        placed = desk.place(PERPETUAL, "buy", "100", "--price", price)
         assert placed["status"] == "NEW"
         assert ok(desk.cli("cancel", placed["client_order_id"], "--json"))["status"] == "CANCELED"
 
@@ -354,7 +393,7 @@ def test_a_desk_that_starts_again_knows_nothing_of_a_simulated_world_that_is_gon
         with running(desk):
             assert ok(desk.cli("fills", "--json"))["fills"] == []
             assert ok(desk.cli("positions", "--json"))["positions"] == []
-            sold = ok(desk.cli("place", PERPETUAL, "sell", "50", "--type", "market", "--json"))
+            sold = desk.place(PERPETUAL, "sell", "50", "--type", "market")
             identities.append(sold["client_order_id"])
     assert identities[0] != identities[1]
     assert (desk.run_dir / "state" / "deribit.main.journal.previous").exists()
@@ -375,7 +414,7 @@ def test_run_stops_everything_at_ctrl_c(tmp_path: Path) -> None:
                 break
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
     text = "".join(seen)
     assert f"{desk.gateway_url}/" in text and "demo.demo-secret" in text
     assert "stopped" in rest

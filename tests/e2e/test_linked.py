@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.desk import Desk
-from tests.e2e.test_desk import PERPETUAL, eventually, ok, order_of
+from tests.e2e.test_desk import PERPETUAL, eventually, fresh_book, ok, order_of
 
 
 @pytest.fixture
@@ -16,11 +16,11 @@ def clean(desk: Desk) -> Iterator[Desk]:
     """The desk; whatever the test placed is canceled afterwards."""
     yield desk
     desk.cli("cancel-all", "--venue", "deribit", "--json")
+    eventually(lambda: not ok(desk.cli("orders", "--json"))["orders"], "no order is open")
 
 
 def mark(desk: Desk) -> float:
-    book = ok(desk.cli("book", PERPETUAL, "--once", "--json"))
-    return float(book["bids"][0][0])
+    return float(fresh_book(desk)["bids"][0][0])
 
 
 def group(desk: Desk, first: str) -> list[dict[str, Any]]:
@@ -43,8 +43,11 @@ def test_one_of_two_cancels_the_other(clean: Desk) -> None:
         )
     )
     first = placed["client_order_id"]
-    (other,) = eventually(lambda: group(clean, first), "its partner is known")
-    assert other["owner"] == placed["owner"] and other["venue_order_id"]
+    (other,) = eventually(
+        lambda: (found := group(clean, first)) and found[0]["venue_order_id"] and found,
+        "its partner is known",
+    )
+    assert other["owner"] == placed["owner"]
     ok(clean.cli("cancel", first, "--json"))
     eventually(is_in(clean, other["client_order_id"], "CANCELED"), "the other went with it")
 
@@ -100,12 +103,9 @@ def test_an_option_is_priced_in_dollars_or_volatility(clean: Desk, kind: str, pr
         for row in rows["instruments"]
         if row["settlement"] == "BTC" and row["option_type"] == "call"
     ]
-    near = min(calls, key=lambda row: (abs(float(row["strike"]) / spot - 1) > 0.05, row["symbol"]))
-    placed = clean.cli(
-        *("place", near["instrument"], "buy", "0.1", "--price", price),
-        *("--price-type", kind, "--json"),
-    )
-    order = order_of(clean, ok(placed)["client_order_id"])
+    near = min(calls, key=lambda row: (-row["expiration_ns"], abs(float(row["strike"]) - spot)))
+    words = (near["instrument"], "buy", "0.1", "--price", price, "--price-type", kind)
+    order = order_of(clean, clean.place(*words)["client_order_id"])
     assert order["price_type"] == kind.upper() and order["status"] in ("NEW", "FILLED")
 
 
