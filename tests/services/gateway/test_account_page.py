@@ -64,8 +64,8 @@ def test_curves_of_equity_exposure_and_a_strategy_are_drawn(account: WebDriver):
 
 def test_a_strategy_shows_its_state_error_and_takes_parameters(account: WebDriver):
     until(account, lambda: text(account, "#strategy-name") == "quoter")
-    assert text(account, "#strategy-state") == "running"
-    assert "quoter.py:42: ValueError" in text(account, "#strategy-error")
+    until(account, lambda: text(account, "#strategy-state") == "running")
+    until(account, lambda: "quoter.py:42: ValueError" in text(account, "#strategy-error"))
     account.find_element(By.CSS_SELECTOR, "#strategy-tabs [value=rejects]").click()
     until(account, lambda: "post only would cross" in text(account, "#strategy-table td"))
     quantity = account.find_element(By.CSS_SELECTOR, "#parameters [name=quantity]")

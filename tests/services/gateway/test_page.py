@@ -10,6 +10,12 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import (
+    ElementNotInteractableException,
+    JavascriptException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -33,6 +39,13 @@ FLAGS = (
     "--window-size=1440,990",
 )
 WAIT_S = 60
+# What looking at a page may meet while it changes, or while the next one is loaded.
+IN_BETWEEN = (
+    ElementNotInteractableException,
+    JavascriptException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 
 pytestmark = [
     pytest.mark.browser,
@@ -75,7 +88,20 @@ def page(gateway: Gateway, browser: WebDriver) -> Iterator[WebDriver]:
 
 
 def until(browser: WebDriver, condition: Callable[[], object]) -> None:
-    WebDriverWait(browser, WAIT_S, 0.05).until(lambda _: condition())
+    WebDriverWait(browser, WAIT_S, 0.05, IN_BETWEEN).until(lambda _: condition())
+
+
+def press(browser: WebDriver, selector: str, name: str = "") -> None:
+    """Click on the first of these, with this text if one is given, as soon as there is one."""
+
+    def is_pressed() -> bool:
+        for found in browser.find_elements(By.CSS_SELECTOR, selector):
+            if name in ("", found.text):
+                found.click()
+                return True
+        return False
+
+    until(browser, is_pressed)
 
 
 def text(browser: WebDriver, selector: str) -> str:
@@ -95,7 +121,7 @@ def log_in(browser: WebDriver) -> None:
 
 
 def test_a_symbol_is_found_and_its_book_moves(page: WebDriver):
-    assert int(text(page, "#symbols-count").split()[0]) > 1000
+    until(page, lambda: int(text(page, "#symbols-count").split()[0]) > 1000)
     page.find_element(By.TAG_NAME, "body").send_keys("/")
     search = page.find_element(By.ID, "search")
     assert page.switch_to.active_element == search
@@ -120,13 +146,12 @@ def test_an_order_goes_through_the_ticket_is_changed_and_canceled(page: WebDrive
     quantity.send_keys("100", Keys.ENTER)
     until(page, lambda: text(page, "#outcome").startswith("new"))
     until(page, lambda: "50,000.5" in text(page, "table.orders tbody td"))
-    page.find_element(By.CSS_SELECTOR, "table.orders .button").click()
+    press(page, "table.orders .button", "Modify")
     edit = page.find_element(By.CSS_SELECTOR, "table.orders td input")
     edit.send_keys(Keys.CONTROL, "a")
     edit.send_keys("50001", Keys.ENTER)
     until(page, lambda: "50,001" in text(page, "table.orders tbody td"))
-    buttons = page.find_elements(By.CSS_SELECTOR, "table.orders .button")
-    next(button for button in buttons if button.text == "Cancel").click()
+    press(page, "table.orders .button", "Cancel")
     until(page, lambda: "No open orders" in text(page, "#table"))
 
 
@@ -155,7 +180,7 @@ def test_a_press_reaches_its_order_though_another_one_comes_before_the_release(
     ActionChains(page).release().perform()
     until(page, lambda: text(page, "#tab-orders b") == "1")
     until(page, lambda: "41,000" in text(page, "table.orders tbody td"))
-    page.find_elements(By.CSS_SELECTOR, "table.orders .button")[1].click()
+    press(page, "table.orders .button", "Cancel")
     until(page, lambda: "No open orders" in text(page, "#table"))
 
 
@@ -211,10 +236,14 @@ def open_perpetual_and_log_in(browser: WebDriver) -> None:
 
 
 def cancel_all(browser: WebDriver) -> None:
-    """Two presses: the first one asks."""
-    browser.find_element(By.ID, "cancel-all").click()
-    browser.find_element(By.ID, "cancel-all").click()
-    until(browser, lambda: "No open orders" in text(browser, "#table"))
+    """Two presses: the first one asks, and is forgotten after a while."""
+
+    def is_done() -> bool:
+        if "No open orders" not in text(browser, "#table"):
+            browser.find_element(By.ID, "cancel-all").click()
+        return "No open orders" in text(browser, "#table")
+
+    until(browser, is_done)
 
 
 ALWAYS = {"quantity"}
@@ -391,5 +420,5 @@ def test_the_description_of_the_calls_is_shown(page: WebDriver, gateway: Gateway
     page.get(f"{gateway.url}/api/v1/docs")
     until(page, lambda: len(page.find_elements(By.CSS_SELECTOR, ".call")) > 15)
     page.find_element(By.CSS_SELECTOR, "#contents a").click()
-    page.find_element(By.CSS_SELECTOR, ".call[open] .try .button").click()
+    press(page, ".call[open] .try .button")
     until(page, lambda: '"instruments"' in text(page, ".call[open] pre"))
