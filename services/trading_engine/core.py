@@ -336,6 +336,7 @@ class TradingEngine:
         while self._doubts.resend:
             self._calls.cancel(self._doubts.resend.pop(), now_ns)
         changed = [order for order, _ in state.changed]
+        self._unexplained.look(now_ns)
         self._doubts.look_at(changed, now_ns)
         self._comparing.look_at(changed, now_ns)
         self._kill.look_at_changes(now_ns)

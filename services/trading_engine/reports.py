@@ -27,6 +27,7 @@ ENDS = {
     VenueOrderState.REJECTED: E.REJECTED,
 }
 ZERO = Decimal(0)
+FILL_TIME_NS = 1_000_000  # times of fills are told in whole milliseconds, rounded down
 STATED = ("price", "quantity", "trigger_price")
 SOMETIMES_STATED = ("trigger_offset", "display_quantity")  # a view without says nothing of them
 
@@ -38,6 +39,7 @@ class Reports:
         self._state = state
         self._orphans: list[tuple[int, VenueFill, str]] = []  # due, fill, source
         self._based_ns = 0  # venue time of the positions that ours are counted from
+        self.is_base_unsure = False  # they may have a fill of that very millisecond, or not
 
     # --- orders -------------------------------------------------------------------------------
 
@@ -298,9 +300,9 @@ class Reports:
     def rebase(self, positions: dict[str, Decimal], told_ns: int) -> None:
         """The venue told its positions of that time; what was filled later comes on top."""
         store = self._state.store
-        store.positions, self._based_ns = positions, told_ns
-        for fill in store.fills_after(told_ns):
-            store.move(fill)
+        store.positions, self._based_ns, self.is_base_unsure = positions, told_ns, False
+        for fill in store.fills_after(told_ns - FILL_TIME_NS):
+            self._move(fill)
 
     def _count(self, order: Order | None, seen: VenueFill, source: str, now_ns: int) -> None:
         state = self._state
@@ -319,6 +321,8 @@ class Reports:
     def _move(self, fill: m.Fill) -> None:
         if fill.filled_ns > self._based_ns:  # else the venue's positions have it
             self._state.store.move(fill)
+        elif fill.filled_ns > self._based_ns - FILL_TIME_NS:
+            self.is_base_unsure = True
 
     def _count_in(self, order: Order, fill: m.Fill, source: str, now_ns: int) -> None:
         before = order.state

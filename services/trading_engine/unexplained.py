@@ -16,7 +16,7 @@ from services.trading_engine.reconcile import Reconciler
 from services.trading_engine.reports import Reports
 from services.trading_engine.state import EngineState
 
-AGAIN_NS = 300_000_000  # a fill of the very moment of reading is in the next one
+AGAIN_NS = 300_000_000
 ZERO = Decimal(0)
 
 
@@ -38,6 +38,8 @@ class Unexplained:
 
     def on_read(self, now_ns: int) -> None:
         """The account was read in whole, with all fills until then."""
+        if self._reports.is_base_unsure:
+            return  # and it will be read again
         held, moved = dict(self._state.store.positions), self._state.store.take_moves()
         before, self._expected = self._expected, held
         if before is None:
@@ -55,6 +57,11 @@ class Unexplained:
                 held[name] = expected
         self._suspects = suspects
         if suspects:
+            self._doubts.sync_soon(now_ns, AGAIN_NS)
+
+    def look(self, now_ns: int) -> None:
+        """A fill of the moment of reading may count twice or not at all: read once more."""
+        if self._reports.is_base_unsure and self._state.is_ready:
             self._doubts.sync_soon(now_ns, AGAIN_NS)
 
     def _tell(self, name: str, ours: Decimal, theirs: Decimal, now_ns: int) -> None:

@@ -98,7 +98,8 @@ def test_a_difference_that_only_the_position_server_has_is_nothing_to_the_engine
     assert len(made.twin.calls("private/get_positions")) == calls
 
 
-def test_a_fill_of_the_moment_of_reading_is_no_change_without_a_fill() -> None:
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_fill_of_the_moment_of_reading_counts_once_and_is_no_change(restarted: bool) -> None:
     """The positions were listed just before it, and its time is told in whole milliseconds."""
     made = bench()
     order = made.placed()
@@ -111,11 +112,17 @@ def test_a_fill_of_the_moment_of_reading_is_no_change_without_a_fill() -> None:
         return told
 
     made.twin.receive = just_after  # type: ignore[method-assign]
-    made.cut()
-    made.connect()
-    made.advance(5)
+    if restarted:
+        made = made.restart(limits=LimitsConfig(max_external_orders=5)).start()
+    else:
+        made.cut()
+        made.connect()
+    made.advance(1)
     assert held(made) == D(30) and not alerts(made)
     assert made.asked(place()).accepted
+    calls = len(made.twin.calls("private/get_positions"))
+    made.advance(60)
+    assert len(made.twin.calls("private/get_positions")) == calls
 
 
 def test_what_changed_while_the_engine_was_away_is_taken_as_it_is() -> None:
