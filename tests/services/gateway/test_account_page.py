@@ -69,6 +69,7 @@ def test_a_strategy_shows_its_state_error_and_takes_parameters(account: WebDrive
     account.find_element(By.CSS_SELECTOR, "#strategy-tabs [value=rejects]").click()
     until(account, lambda: "post only would cross" in text(account, "#strategy-table td"))
     quantity = account.find_element(By.CSS_SELECTOR, "#parameters [name=quantity]")
+    until(account, quantity.is_enabled)
     quantity.send_keys(Keys.CONTROL, "a")
     quantity.send_keys("many", Keys.ENTER)
     until(account, lambda: "a whole number" in text(account, "#parameter-outcome"))

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -30,7 +29,7 @@ from tests.services.gateway.conftest import (
     running,
     write_config,
 )
-from tests.services.gateway.test_server import BTC, DEMO, WAIT_S, Client, get
+from tests.services.gateway.test_server import BTC, DEMO, WAIT_S, Client, close_code, get
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 PLACE = {"instrument": BTC, "side": "BUY", "quantity": "10", "price": "1"}
@@ -81,7 +80,7 @@ def masked(first: int, payload: bytes, length: bytes | None = None) -> bytes:
     return bytes([first, length[0] | 0x80]) + length[1:] + mask + body
 
 
-def close_code(made: socket.socket) -> int:
+def last_code(made: socket.socket) -> int:
     """The code of the close frame that ends it; 0 if the connection ends without."""
     data = b""
     try:
@@ -113,8 +112,9 @@ def test_row_74_a_frame_that_breaks_the_rules_closes_with_its_code(strict, what)
     gateway, _ = strict
     frame, code = FRAMES[what]
     with closing(raw(gateway, "Sec-WebSocket-Extensions: permessage-deflate\r\n")) as made:
-        made.sendall(frame)
-        assert close_code(made) == code
+        with suppress(ConnectionError):  # it may be closed before we are done
+            made.sendall(frame)
+        assert last_code(made) == code
     assert get(gateway, "/healthz").ok
 
 
@@ -127,14 +127,20 @@ def test_row_74_a_flood_of_fragments_is_cut_at_the_limit(strict):
                 made.sendall(masked(0x00, b"x" * 100))
         except ConnectionError:
             pass
-        assert close_code(made) in (1009, 0)
+        assert last_code(made) in (1009, 0)
     assert get(gateway, "/healthz").ok
 
 
 def test_row_74_random_bytes_never_stop_the_gateway(strict):
     gateway, _ = strict
     dice = random.Random(74)
+    send_nonsense(gateway, dice)
     before = memory(gateway.pid)
+    send_nonsense(gateway, dice)
+    assert memory(gateway.pid) - before < 16_000_000
+
+
+def send_nonsense(gateway: Gateway, dice: random.Random) -> None:
     for _ in range(60):
         with closing(raw(gateway)) as made:
             made.sendall(dice.randbytes(dice.randrange(1, 2000)))
@@ -142,7 +148,6 @@ def test_row_74_random_bytes_never_stop_the_gateway(strict):
         with socket.create_connection(("127.0.0.1", gateway.port), timeout=WAIT_S) as made:
             made.sendall(dice.choice([b"GET ", b"POST /ws ", b""]) + dice.randbytes(200) + b"\r\n")
     assert get(gateway, "/healthz").ok
-    assert memory(gateway.pid) - before < 16_000_000
 
 
 def memory(pid: int) -> int:
@@ -188,7 +193,7 @@ def test_row_75_a_flood_of_calls_is_refused_and_ends_the_connection(strict):
                 made.sendall(frame * 20)
         except ConnectionError:
             pass
-        assert close_code(made) in (4029, 0)
+        assert last_code(made) in (4029, 0)
         assert "result" in good.call("health")
 
 
@@ -203,7 +208,9 @@ def test_row_75_connections_that_come_and_go_leave_nothing(strict):
     churn()
     before = settled(descriptors)
     churn()
-    assert settled(descriptors) <= before + 5
+    deadline = time.monotonic() + WAIT_S
+    while settled(descriptors) > before + 5:
+        assert time.monotonic() < deadline
 
 
 @pytest.mark.long
@@ -246,8 +253,7 @@ def test_row_76_a_key_that_is_struck_from_its_file_is_out(strict):
         before = len(gateway.desk.commands)
         write_keys(keys, "somebody")
         for each in (client, other):
-            frame = each.socket.recv_frame()
-            assert (frame.opcode, struct.unpack("!H", frame.data[:2])[0]) == (8, 4001)
+            assert close_code(each.socket) == 4001
         url = f"{gateway.url}/api/v1/orders"
         assert requests.post(url, json=PLACE, headers=header, timeout=WAIT_S).status_code == 401
         assert len(gateway.desk.commands) == before
@@ -289,7 +295,7 @@ def test_row_69_another_user_cannot_reach_the_sockets(strict):
         "except PermissionError:\n    print('refused')\n"
     )
     command = [sys.executable, "-c", script, str(directory / "health.gateway")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd="/")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, cwd="/")
     assert done.stdout == "refused\n", done.stderr
 
 
@@ -344,8 +350,7 @@ def websocket_failure(port: int) -> int:
     made = websocket.create_connection(f"ws://127.0.0.1:{port}/ws", timeout=WAIT_S)
     with closing(made):
         made.send('{"jsonrpc":"2.0","id":1,"method":"health"}')
-        frame: Any = made.recv_frame()
-        return int(struct.unpack("!H", frame.data[:2])[0])
+        return close_code(made)
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -380,5 +385,9 @@ def test_row_74_bytes_that_are_no_text_harm_nobody(strict, head):
         if b" 101 " in status:
             call = b'{"jsonrpc":"2.0","id":1,"method":"auth.challenge","params":{"key_id":"a"}}'
             made.sendall(masked(0x81, call))
-            assert b'"nonce"' in made.recv(4096)
+            answer = b""
+            while b'"nonce"' not in answer:
+                more = made.recv(4096)
+                assert more, answer
+                answer += more
     assert get(gateway, "/healthz").ok
