@@ -1,6 +1,7 @@
 // What every page of the desk has: connection, health, logging in, and links to the other pages.
 
 import { $, setClass, setText } from "./dom.js";
+import { Login } from "./login.js";
 
 const HEALTH_MS = 2000;
 
@@ -8,9 +9,11 @@ export class Bar {
   // onkey: somebody logged in; onlogin: whether somebody is, now and then; onlogout; onprocesses.
   constructor(desk, { onkey, onlogin, onlogout, onprocesses }) {
     Object.assign(this, { desk, onkey, onlogin, onlogout, onprocesses });
-    $("login-cancel").addEventListener("click", () => $("login").close());
+    this.login = new Login(desk, () => {
+      this.showLogin(true);
+      this.onkey();
+    });
     $("login-button").addEventListener("click", () => this.pressed());
-    $("login-form").addEventListener("submit", (event) => this.submitted(event));
     for (const link of document.querySelectorAll(".pages a, .brand")) {
       link.addEventListener("click", (event) => {
         if (!(event.ctrlKey || event.metaKey || event.shiftKey)) desk.carryKey();
@@ -33,9 +36,7 @@ export class Bar {
   }
 
   openLogin() {
-    setText($("login-problem"), "");
-    $("login").showModal();
-    $("login-form").elements.secret.focus();
+    this.login.open();
   }
 
   pressed() {
@@ -45,20 +46,6 @@ export class Bar {
     }
     this.onlogout();
     this.desk.logout();
-  }
-
-  async submitted(event) {
-    event.preventDefault();
-    const { key_id, secret } = Object.fromEntries(new FormData(event.target));
-    try {
-      await this.desk.login(key_id.trim(), secret.trim());
-      event.target.elements.secret.value = "";
-      $("login").close();
-      this.showLogin(true);
-      this.onkey();
-    } catch (problem) {
-      setText($("login-problem"), problem.message);
-    }
   }
 
   async lookAtHealth() {

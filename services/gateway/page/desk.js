@@ -45,7 +45,7 @@ export class Desk {
     this.delay = 250;
     if (this.key) {
       try {
-        await this.call("auth", this.key);
+        await this.prove(this.key);
       } catch (error) {
         if (error.reason === "CLOSED") return; // the next connection tries again
         this.key = null;
@@ -90,15 +90,23 @@ export class Desk {
     });
   }
 
-  async login(key_id, secret) {
-    const answer = await this.call("auth", { key_id, secret });
-    this.key = { key_id, secret };
+  // key: {key_id, secret}, or {key_id, sign} with what signs a text.
+  async login(key) {
+    const answer = await this.prove(key);
+    this.key = key;
     return answer;
   }
 
-  // To be called when a link leads to another page of the desk in this tab.
+  // What is signed names the host that this page talks to, so that it is worth nothing elsewhere.
+  async prove({ key_id, secret, sign }) {
+    if (!sign) return this.call("auth", { key_id, secret });
+    const { nonce } = await this.call("auth.challenge", { key_id });
+    return this.call("auth", { key_id, signature: await sign(`${nonce}|${key_id}|${location.host}`) });
+  }
+
+  // To be called when a link leads to another page of the desk in this tab. A private key stays.
   carryKey() {
-    if (this.key) sessionStorage.setItem(CARRIED, JSON.stringify(this.key));
+    if (this.key?.secret) sessionStorage.setItem(CARRIED, JSON.stringify(this.key));
   }
 
   logout() {

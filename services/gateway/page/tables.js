@@ -2,9 +2,11 @@
 
 import { $, batched, make, setText, showRows } from "./dom.js";
 import { clock, number, plain, sign } from "./format.js";
+import { OrderEdit } from "./order_edit.js";
 import { priceText, quantityText, typeText, words } from "./order_text.js";
 
 const OPEN = new Set(["PENDING_NEW", "NEW", "PARTIALLY_FILLED", "PENDING_CANCEL", "PENDING_REPLACE"]);
+const MAX_CLOSED = 500;
 const symbol = (instrument) => instrument.slice(instrument.indexOf(".") + 1);
 
 function side(value) {
@@ -94,9 +96,16 @@ export class Tables {
     } else {
       const known = this.orders.get(data.client_order_id);
       if (!known || data.revision > known.revision) this.orders.set(data.client_order_id, data);
+      if (this.orders.size > this.open().length + MAX_CLOSED) this.forgetClosed();
     }
     this.onorders(data);
     this.draw();
+  }
+
+  // The older half of those that ended: late news of them is none.
+  forgetClosed() {
+    const closed = [...this.orders.values()].filter((order) => !OPEN.has(order.status));
+    for (const order of closed.slice(0, MAX_CLOSED / 2)) this.orders.delete(order.client_order_id);
   }
 
   takeFills(data) {
@@ -187,32 +196,17 @@ export class Tables {
     const order = this.orders.get(id);
     if (this.editing || !order) return;
     this.editing = id;
-    const price = make("input", { value: order.price ?? "", inputMode: "decimal", "aria-label": "New price" });
-    const quantity = make("input", { value: order.quantity, inputMode: "decimal", "aria-label": "New quantity" });
-    price.disabled = order.price === null;
-    const done = () => {
+    const onback = () => {
       this.editing = null;
       for (const cell of row.cells) delete cell.dataset.shown;
       this.drawNow();
     };
-    const save = async () => {
-      const params = { client_order_id: order.client_order_id };
-      if (order.price !== null && price.value !== order.price) params.price = price.value.trim();
-      if (quantity.value !== order.quantity) params.quantity = quantity.value.trim();
-      if (!("price" in params) && !("quantity" in params)) return done();
-      await this.run("order.modify", params);
-      return done();
+    const onsave = async (changes) => {
+      await this.run("order.modify", changes);
+      onback();
     };
-    const keys = (event) => {
-      if (event.key === "Enter") save();
-      if (event.key === "Escape") done();
-    };
-    for (const input of [price, quantity]) input.addEventListener("keydown", keys);
-    row.cells[4].replaceChildren(price);
-    row.cells[5].replaceChildren(quantity);
-    row.cells[9].replaceChildren(make("span", { class: "actions" }, this.action("Save", save, "primary"), this.action("Back", done)));
-    (price.disabled ? quantity : price).select();
-    (price.disabled ? quantity : price).focus();
+    const edit = new OrderEdit(order, row, { onsave, onback });
+    row.cells[9].replaceChildren(make("span", { class: "actions" }, this.action("Save", () => edit.save(), "primary"), this.action("Back", onback)));
   }
 
   askCancelAll() {

@@ -477,9 +477,11 @@ class FakeDesk:
         if order is None or order.status.is_final:
             return self._unknown(request_id)
         quantity = command.quantity or order.quantity
+        names = ("price", "trigger_price", "trigger_offset", "display_quantity")
+        terms = {name: getattr(command, name) or getattr(order, name) for name in names}
         changed = _replace(
             order,
-            price=command.price or order.price,
+            **terms,
             quantity=quantity,
             leaves_quantity=quantity,
             event=m.OrderTrigger.REPLACED,

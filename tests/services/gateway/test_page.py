@@ -21,6 +21,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from common import messages as m
@@ -153,6 +154,74 @@ def test_an_order_goes_through_the_ticket_is_changed_and_canceled(page: WebDrive
     until(page, lambda: "50,001" in text(page, "table.orders tbody td"))
     press(page, "table.orders .button", "Cancel")
     until(page, lambda: "No open orders" in text(page, "#table"))
+
+
+@pytest.mark.parametrize(
+    ("tab", "switches", "values", "changes", "row"),
+    [
+        (
+            "STOP",
+            ["limited"],
+            {"trigger_price": "70000", "price": "70001"},
+            {"price": "70011", "trigger_price": "70010", "quantity": "110"},
+            ["70,011 @ 70,010 mark", "110"],
+        ),
+        ("STOP", [], {"trigger_price": "70000"}, {"trigger_price": "69000"}, ["@ 69,000 mark"]),
+        (
+            "TRAILING_STOP",
+            [],
+            {"trigger_offset": "250"},
+            {"trigger_offset": "300"},
+            ["trails 300 mark", "100"],
+        ),
+        (
+            "LIMIT",
+            ["iceberg"],
+            {"price": "40000", "display_quantity": "20"},
+            {"display_quantity": "30", "quantity": "200"},
+            ["40,000", "30 of 200"],
+        ),
+    ],
+)
+def test_an_order_is_changed_in_all_that_it_has(
+    page: WebDriver, gateway: Gateway, tab, switches, values, changes, row
+):
+    open_perpetual_and_log_in(page)
+    choose(page, tab, *switches)
+    fill_in(page, **values, quantity="100")
+    until(page, lambda: text(page, "#outcome").startswith("new"))
+    until(page, lambda: page.find_elements(By.CSS_SELECTOR, "table.orders .button"))
+    page.find_element(By.CSS_SELECTOR, "table.orders .button").click()
+    fields = {each.get_attribute("name") for each in inputs(page)}
+    assert fields == values.keys() | {"quantity"}
+    for name, value in changes.items():
+        field = page.find_element(By.CSS_SELECTOR, f"table.orders [name={name}]")
+        field.send_keys(Keys.CONTROL, "a")
+        field.send_keys(value)
+    field.send_keys(Keys.ENTER)
+    cells = "table.orders tbody td:nth-child(5), table.orders tbody td:nth-child(6)"
+    until(page, lambda: text(page, cells).split("|")[: len(row)] == row)
+    changed = [each for each in gateway.desk.commands if isinstance(each, m.ModifyOrder)][-1]
+    named = ("price", "quantity", "trigger_price", "trigger_offset", "display_quantity")
+    sent = {name: getattr(changed, name) for name in named}
+    assert {k: str(v) for k, v in sent.items() if v is not None} == changes
+    cancel_all(page)
+
+
+def inputs(browser: WebDriver) -> list[WebElement]:
+    return browser.find_elements(By.CSS_SELECTOR, "table.orders input")
+
+
+def test_a_change_is_given_up_with_escape(page: WebDriver, gateway: Gateway):
+    open_perpetual_and_log_in(page)
+    place(gateway, "40000")
+    until(page, lambda: "40,000" in text(page, "table.orders tbody td"))
+    before = len(gateway.desk.commands)
+    page.find_element(By.CSS_SELECTOR, "table.orders .button").click()
+    inputs(page)[0].send_keys("1", Keys.ESCAPE)
+    until(page, lambda: not inputs(page) and "40,000" in text(page, "table.orders tbody td"))
+    assert not [each for each in gateway.desk.commands[before:] if isinstance(each, m.ModifyOrder)]
+    cancel_all(page)
 
 
 def place(gateway: Gateway, price: str) -> None:
