@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -66,6 +67,7 @@ def beat_while(monkeypatch: pytest.MonkeyPatch, beater: Beater, *said: Any) -> N
         wait(self, 0.05)
 
     monkeypatch.setattr(status.Beats, "wait", say_and_wait)
+    monkeypatch.setattr(status, "BEAT_WAIT_S", 60.0)
 
 
 def test_a_ready_process_is_healthy(
@@ -126,6 +128,16 @@ def test_a_process_that_is_not_ready_is_named_with_its_reason(
 ) -> None:
     supervised(monkeypatch, "RUNNING", os.getpid())
     beat_while(monkeypatch, beater, "starting", "loading instruments")
+    now, state = [0.0], status.Beats.state
+
+    def heard(self: status.Beats, name: str) -> str:
+        """Time passes once it is."""
+        found = state(self, name)
+        now[0] += 1.0 if found else 0.0
+        return found
+
+    monkeypatch.setattr(status.Beats, "state", heard)
+    monkeypatch.setattr(lifecycle, "time", SimpleNamespace(monotonic=lambda: now[0]))
     with pytest.raises(CliError, match=rf"{NAME} is starting \(loading instruments\)"):
         lifecycle.wait_until_ready([PROCESS], Supervisor(run_dir), print, timeout_s=0.3)
 

@@ -55,9 +55,12 @@ def test_only_a_demo_key_is_shown(tmp_path: Path) -> None:
 def test_a_gateway_that_is_away_is_waited_for(tmp_path: Path, run: Any) -> None:
     path = tmp_path / "desk.yaml"
     path.write_text(path.read_text().replace("port:", "port: 1 #"))
-    result = run("watch", "--duration", "0.2")
-    assert result.code == 0
-    assert "waiting" in result.out and "trying again" in result.out
+    for duration in ("0.2", "2", "20"):  # on a busy machine the first try takes a while
+        result = run("watch", "--duration", duration)
+        assert result.code == 0 and "waiting" in result.out
+        if "trying again" in result.out:
+            break
+    assert "trying again" in result.out
 
 
 def test_tap_needs_a_desk(run: Any) -> None:

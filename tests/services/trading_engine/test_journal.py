@@ -260,7 +260,7 @@ def test_row_10_a_second_engine_is_told_who_holds_the_account(tmp_path: Path) ->
         config = Path(__file__).parents[3] / "config" / "demo.yaml"
         command = [sys.executable, "-m", "services.trading_engine", "--config", str(config)]
         command += ["--run-dir", str(run_dir.path), "--venue", "deribit", "--account", "main"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=90)
     assert done.returncode == 75
     assert "another engine of deribit.main is running" in done.stderr
     assert not (run_dir.state / "deribit.main.start").exists()  # nothing was touched
