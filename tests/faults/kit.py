@@ -228,9 +228,12 @@ def faulty_desk(
     account: dict[str, Any] | None = None,
     simulator: dict[str, Any] | None = None,
     market_data: dict[str, Any] | None = None,
+    environment: dict[str, str] | None = None,
 ) -> Iterator[Faulty]:
-    """A running desk behind a proxy. key: of the account it trades."""
+    """A running desk behind a proxy. key: of the account it trades. environment: added to that of
+    all its processes."""
     desk = prepare(directory)
+    desk.environment.update(environment or {})
     with Proxy(desk.venue_port) as proxy:
         config = yaml.safe_load(desk.config_path.read_text())
         venue = config["venues"]["deribit"]

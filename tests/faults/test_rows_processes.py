@@ -1,4 +1,4 @@
-"""Rows of the fault matrix on a whole desk: processes, their limits, their clocks, their start."""
+"""Rows of the fault matrix on a whole desk: processes, their limits, their start, their links."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ import zmq
 from common import codec
 from common import messages as m
 from common.client import Client, Lost, Received
-from common.messages import OrderStatus as S
 from tests import figures
 from tests.e2e.desk import HOST, Desk, running
 from tests.faults.kit import (
@@ -33,12 +32,11 @@ from tests.faults.kit import (
     eventually,
     faulty_desk,
 )
-from tests.faults.proxy import answers, calls
+from tests.faults.proxy import answers
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 NOW = time.monotonic
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 def cpu_s(pid: int) -> float:
@@ -253,42 +251,6 @@ def test_row_85_the_kill_switch_works_on_a_starved_machine(faulty: Faulty) -> No
             hog.kill()
             hog.wait()
     figures.note("P4", "20 orders gone, 4 hogs a core", "1 s", f"{took:.2f} s", took <= 1, row=85)
-
-
-# --- clocks ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("jump", ["+3600", "-3600"])
-def test_row_83_the_wall_clock_jumps_by_an_hour(faulty: Faulty, tmp_path: Path, jump: str) -> None:
-    if not Path(FAKETIME).exists():
-        pytest.skip("NOT RUN: needs libfaketime (Debian package faketime)")
-    shift = tmp_path / "shift"
-    shift.write_text("+0\n")
-    lost = f"row83{jump[0] == '+'}"
-    fake = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(shift)}
-    fake |= {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    with faulty.by_hand("trading_engine", **fake):
-        eventually(faulty.trades, "the desk trades")
-        order = faulty.place().orders[0]
-        log = faulty.desk.run_dir / "logs" / f"{ENGINE}.jsonl"
-        before = log.read_text().count("the wall clock was set")
-        shift.write_text(f"{jump}\n")
-        eventually(lambda: log.read_text().count("the wall clock was set") > before, "it is told")
-        assert faulty.place().accepted
-        assert faulty.client.cancel(order).accepted
-        faulty.proxy.drop(calls("private/buy"))
-        begun = NOW()
-        reply = faulty.place(tag=lost)
-        assert reply.in_doubt and 1.5 < NOW() - begun < 4.0  # no wait ended early, none was held up
-        eventually(lambda: is_rejected(faulty, lost), "proved absent", 15)
-        assert len(faulty.venue_orders()) == 1
-        eventually(faulty.is_equal, "the venue's truth")
-    figures.note("P16", f"wrong timeouts, clock {jump} s", "0", "0", True, row=83)
-
-
-def is_rejected(faulty: Faulty, tag: str) -> bool:
-    order = faulty.only(tag)
-    return order is not None and order.status is S.REJECTED
 
 
 # --- links ----------------------------------------------------------------------------------------
