@@ -17,6 +17,7 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, get_args
 
@@ -24,9 +25,11 @@ import msgspec
 import zmq
 
 from common import codec
+from common import config as configuration
 from common import messages as m
 from common.errors import BadMessage, CrossdeskError
 from common.rundir import RunDir
+from common.transport import bus
 from common.transport.clock import Clock
 from common.transport.joining import Awaited
 
@@ -86,10 +89,14 @@ class Client:
     Args:
         sender: name of the caller; also the owner of the orders it places.
         timeout_s: how long a command may take.
+        config: the desk's file, where processes of the desk run on other hosts.
     """
 
-    def __init__(self, run_dir: str | RunDir, sender: str, *, timeout_s: float = 5.0) -> None:
-        self.run_dir = run_dir if isinstance(run_dir, RunDir) else RunDir(run_dir)
+    def __init__(
+        self, run_dir: str | RunDir, sender: str, *, timeout_s: float = 5.0, config: str = ""
+    ) -> None:
+        elsewhere = bus.load(configuration.load(config).bus, Path(config)) if config else None
+        self.run_dir = run_dir if isinstance(run_dir, RunDir) else RunDir(run_dir, elsewhere)
         self.sender = sender
         self.timeout_s = timeout_s
         self.bad_frames = 0
@@ -130,7 +137,7 @@ class Client:
         publisher = publisher_of(topic)
         if publisher not in self._connected:
             self._connected.add(publisher)
-            self._subscriber.connect(self.run_dir.endpoint(publisher))
+            bus.connect(self._subscriber, self.run_dir.address(publisher))
             self._subscriber.subscribe(b"health.")
         if topic not in self._topics:
             self._topics[topic] = _Topic()
@@ -425,7 +432,7 @@ class Client:
         request_id = request_id or f"{self.sender[:40]}-{secrets.token_hex(8)}"
         dealer = self._dealer(target)
         if not dealer.poll(int(CONNECT_S * 1000), zmq.POLLOUT):
-            raise NotRunning(f"{target}: nobody answers at {self.run_dir.endpoint(target)}")
+            raise NotRunning(f"{target}: nobody answers at {_shown(self.run_dir.address(target))}")
         frames = codec.encode_command(request_id, self.sender, self._clock.now_ns(), command)
         dealer.send_multipart(frames)
         deadline = time.monotonic() + self.timeout_s
@@ -448,7 +455,7 @@ class Client:
         try:
             socket.setsockopt(zmq.IMMEDIATE, 1)
             socket.setsockopt(zmq.LINGER, 1000)
-            socket.connect(self.run_dir.endpoint(f"inventory.{venue}.{account}"))
+            bus.connect(socket, self.run_dir.address(f"inventory.{venue}.{account}"))
             if not socket.poll(int(CONNECT_S * 1000), zmq.POLLOUT):
                 raise NotRunning(f"inventory.{venue}.{account}: nobody listens")
             now_ns = self._clock.now_ns()
@@ -461,7 +468,7 @@ class Client:
         if target not in self._dealers:
             dealer = self._socket(zmq.DEALER)
             dealer.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for a process that is away
-            dealer.connect(self.run_dir.endpoint(target))
+            bus.connect(dealer, self.run_dir.address(target))
             self._dealers[target] = dealer
         return self._dealers[target]
 
@@ -470,6 +477,10 @@ class Client:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.MAXMSGSIZE, 1 << 20)
         return socket
+
+
+def _shown(address: str | bus.Secured) -> str:
+    return address if isinstance(address, str) else address.address
 
 
 def _optional(value: Number | None) -> m.Exact | None:

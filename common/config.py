@@ -31,9 +31,15 @@ NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 ZeroOrMore = Annotated[int, msgspec.Meta(ge=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+TcpAddress = Annotated[str, msgspec.Meta(pattern=r"^tcp://[^\s/]+:[0-9]{1,5}\Z")]
+CurveKey = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}\Z")]
 TimeOfDay = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")]
 STRATEGY_NAME = re.compile(r"[a-z][a-z0-9_-]{0,19}\Z")
 ACCOUNT_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")  # a part of topics, sockets and files
+SOCKET_NAME = re.compile(
+    r"((md|orders|order_events|positions|position_queries|inventory)\.([a-z0-9_]+)(\.[A-Za-z0-9_-]+)?"
+    r"|health\.[a-z0-9_.-]+|strategies\.[a-z0-9_-]+)\Z"
+)
 SCHEMES = {"websocket_url": ("ws://", "wss://"), "http_url": ("http://", "https://")}
 
 
@@ -317,6 +323,25 @@ class AlertsConfig(Config):
     mail: MailConfig | None = None
 
 
+class ElsewhereConfig(Config):
+    """A socket of another host. public_key: of the host that binds it."""
+
+    address: TcpAddress
+    public_key: CurveKey
+
+
+class BusConfig(Config):
+    """Sockets for other hosts and of other hosts, by name; nothing of it on a desk of one host.
+
+    key_file: the key pair of this host, relative to this file. allowed: public keys by any name.
+    """
+
+    key_file: str = ""
+    listen: dict[str, TcpAddress] = {}
+    allowed: dict[str, CurveKey] = {}
+    connect: dict[str, ElsewhereConfig] = {}
+
+
 class DeskConfig(Config):
     desk: str
     venues: dict[str, VenueConfig]
@@ -327,6 +352,7 @@ class DeskConfig(Config):
     recorder: RecorderConfig | None = None
     risk_file: str = ""  # relative to this file; its limits replace those of the accounts
     alerts: AlertsConfig = AlertsConfig()
+    bus: BusConfig = BusConfig()
 
     def venue(self, name: str) -> VenueConfig:
         if name not in self.venues:
@@ -418,6 +444,25 @@ def _check(config: DeskConfig, source: str) -> None:
     if len(set(ports)) != len(ports):
         raise ConfigError(source, "port", "two processes would use one port")
     _check_strategies(config, source)
+    _check_bus(config, source)
+
+
+def _check_bus(config: DeskConfig, source: str) -> None:
+    bus = config.bus
+    for key, names in (("listen", list(bus.listen)), ("connect", list(bus.connect))):
+        for name in names:
+            found = SOCKET_NAME.match(name)
+            if not found or found[3] is not None and found[3] not in config.venues:
+                problem = "is no socket of this desk; `crossdesk status --json` lists them"
+                raise ConfigError(source, f"bus.{key}.{name}", problem)
+    both = bus.listen.keys() & bus.connect.keys()
+    if both:
+        problem = f"{min(both)} is either here or elsewhere"
+        raise ConfigError(source, "bus.connect", problem)
+    if (bus.listen or bus.connect) and not bus.key_file:
+        raise ConfigError(source, "bus.key_file", "is needed: `crossdesk keys FILE` makes one")
+    if bus.listen and not bus.allowed:
+        raise ConfigError(source, "bus.allowed", "is empty: nobody could connect")
 
 
 def _check_addresses(name: str, venue: VenueConfig, source: str) -> None:

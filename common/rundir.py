@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from common.errors import ConfigError
+from common.transport.bus import Bus, Secured
 
 MAX_SOCKET_PATH = 100
 LONGEST_SOCKET_NAME = 44
@@ -23,10 +24,14 @@ POINTER = "ipc.path"
 
 
 class RunDir:
-    """Paths below one run directory. A path too long for sockets gets a short private directory."""
+    """Paths below one run directory. A path too long for sockets gets a short private directory.
 
-    def __init__(self, path: str | Path) -> None:
+    bus: which sockets are on tcp too, or on another host.
+    """
+
+    def __init__(self, path: str | Path, bus: Bus | None = None) -> None:
         self.path = Path(path).absolute()
+        self.bus = bus
         self.logs = self.path / "logs"
         self.state = self.path / "state"
         self.latch = self.path / "latch"
@@ -71,8 +76,17 @@ class RunDir:
                 (self.path / POINTER).unlink(missing_ok=True)
 
     def endpoint(self, name: str) -> str:
-        """The address of a socket, e.g. endpoint("md.deribit")."""
+        """The address of a socket of this host, e.g. endpoint("md.deribit")."""
         return f"ipc://{self.sockets / name}"
+
+    def address(self, name: str) -> str | Secured:
+        """Where to connect to: the socket's endpoint, or its address on the host that has it."""
+        elsewhere = self.bus.connect.get(name) if self.bus else None
+        return elsewhere or self.endpoint(name)
+
+    def listens(self, name: str) -> Secured | None:
+        """Where else to bind a socket, for other hosts."""
+        return self.bus.listen.get(name) if self.bus else None
 
     def socket_path(self, name: str) -> Path:
         return self.sockets / name

@@ -28,6 +28,8 @@ SECTIONS: dict[str, type[Config]] = {
     "recorder": configuration.RecorderConfig,
     "alerts": configuration.AlertsConfig,
     "alerts.mail": configuration.MailConfig,
+    "bus": configuration.BusConfig,
+    "bus.connect": configuration.ElsewhereConfig,
     "simulators": configuration.SimulatorConfig,
     "simulators.accounts": configuration.SimulatorAccountConfig,
 }

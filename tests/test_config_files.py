@@ -101,6 +101,12 @@ BROKEN = [
     ),
     ("desk: x\nvenues: {}\ngateway: {port: many}\n", "gateway.port"),
     ("desk: x\nvenues: {}\nsimulators: [{venue: deribit, port: 8700}]\n", "port"),
+    ("desk: x\nvenues: {}\nbus: {listen: {md.deribit: tcp://h:1}}\n", "bus.listen.md.deribit"),
+    ("desk: x\nvenues: {}\nbus: {listen: {gateway: tcp://h:1}}\n", "bus.listen.gateway"),
+    ("desk: x\nvenues: {}\nbus: {listen: {health.x: ipc://h}}\n", "bus.listen"),
+    ("desk: x\nvenues: {}\nbus: {listen: {health.x: tcp://h:1}}\n", "bus.key_file"),
+    ("desk: x\nvenues: {}\nbus: {key_file: k, listen: {health.x: tcp://h:1}}\n", "bus.allowed"),
+    ("desk: x\nvenues: {}\nbus: {allowed: {somebody: short}}\n", "bus.allowed"),
 ]
 
 

@@ -13,6 +13,7 @@ from common import codec
 from common.core import Event, Pushed
 from common.errors import BadMessage
 from common.transport import sockets
+from common.transport.bus import Secured
 
 
 class Inventory:
@@ -24,10 +25,11 @@ class Inventory:
         context: zmq.Context[zmq.Socket[bytes]],
         endpoint: str,
         on_event: Callable[[Event], None],
+        also: Secured | None = None,
     ) -> None:
         self._on_event = on_event
         self._socket = sockets.make(context, zmq.PULL)
-        self._lock: IO[str] | None = sockets.bind(self._socket, endpoint)
+        self._lock: IO[str] | None = sockets.bind(self._socket, endpoint, also)
         self._reader = sockets.Reader(loop, self._socket, self._on_frames)
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ from common.errors import LocalError
 from common.rundir import RunDir
 from common.transport.alerts import Alerts
 from common.transport.clock import now_ns, wall_ahead_ns
+from common.transport.doorkeeper import Doorkeeper
 from common.transport.http import HttpClient
 from common.transport.inventory import Inventory
 from common.transport.journal import Journal, Log
@@ -81,17 +82,23 @@ class Shell:
         self.build = build
         self._traces = logs.is_tracing()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
+        self._run_dir = run_dir
+        self._doorkeeper = self._make_doorkeeper(run_dir)
         self._publisher = Publisher(
-            self.loop, self._context, run_dir.endpoint(publisher), self.feed, self._refuse
+            self.loop,
+            self._context,
+            run_dir.endpoint(publisher),
+            self.feed,
+            self._refuse,
+            run_dir.listens(publisher),
         )
         self._subscriber = Subscriber(
-            self.loop, self._context, [run_dir.endpoint(name) for name in subscribe], self.feed
+            self.loop, self._context, [run_dir.address(name) for name in subscribe], self.feed
         )
-        self._run_dir = run_dir
         self._answerer = self._make_answerer(router, run_dir)
         self._pull = self._make_pull(pull, run_dir)
         self._askers = {
-            name: Asker(self.loop, self._context, run_dir.endpoint(name), process, self.feed)
+            name: Asker(self.loop, self._context, run_dir.address(name), process, self.feed)
             for name in requests
         }
         self._http = HttpClient(self.loop, self.feed)
@@ -150,9 +157,9 @@ class Shell:
 
     def connect(self, *, publisher: str, router: str) -> None:
         """Read one more publisher and be able to ask one more router, found while running."""
-        self._subscriber.connect(self._run_dir.endpoint(publisher))
+        self._subscriber.connect(self._run_dir.address(publisher))
         if router not in self._askers:
-            endpoint = self._run_dir.endpoint(router)
+            endpoint = self._run_dir.address(router)
             asker = Asker(self.loop, self._context, endpoint, self.process, self.feed)
             self._askers[router] = asker
 
@@ -238,6 +245,8 @@ class Shell:
             self._pull.close()
         self._subscriber.close()
         self._publisher.close()
+        if self._doorkeeper is not None:
+            self._doorkeeper.close()
         self._context.destroy(linger=0)
         self.loop.close()
 
@@ -268,12 +277,25 @@ class Shell:
     def _make_answerer(self, name: str | None, run_dir: RunDir) -> Answerer | None:
         if name is None:
             return None
-        return Answerer(self.loop, self._context, run_dir.endpoint(name), self.process, self.feed)
+        return Answerer(
+            self.loop,
+            self._context,
+            run_dir.endpoint(name),
+            self.process,
+            self.feed,
+            run_dir.listens(name),
+        )
 
     def _make_pull(self, name: str | None, run_dir: RunDir) -> Inventory | None:
         if name is None:
             return None
-        return Inventory(self.loop, self._context, run_dir.endpoint(name), self.feed)
+        endpoint, also = run_dir.endpoint(name), run_dir.listens(name)
+        return Inventory(self.loop, self._context, endpoint, self.feed, also)
+
+    def _make_doorkeeper(self, run_dir: RunDir) -> Doorkeeper | None:
+        if run_dir.bus is None or not run_dir.bus.listen:
+            return None
+        return Doorkeeper(self.loop, self._context, run_dir.bus.allowed, self._refuse_key)
 
     def _reply(self, command: c.Reply) -> None:
         if self._answerer is None:
@@ -480,6 +502,10 @@ class Shell:
         self._counters["messages_too_large"] += 1
         fields = {"topic": topic, "bytes": str(size)}
         self._alert(c.Alert("ERROR", "a message too large for the bus was not sent", fields))
+
+    def _refuse_key(self, address: str, key: str) -> None:
+        fields = {"address": address, "public_key": key or "none"}
+        self._alert(c.Alert("WARNING", "a key that is not allowed came to the bus", fields))
 
     def _alert(self, command: c.Alert) -> None:
         self._counters[f"alerts_{command.level.lower()}"] += 1

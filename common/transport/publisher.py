@@ -11,6 +11,7 @@ import zmq
 from common import codec
 from common.core import Event, Publish, PublishSnapshot, Subscribed, Unsubscribed
 from common.transport import sockets
+from common.transport.bus import Secured
 from common.transport.clock import now_ns
 
 SEND_HWM = 10_000
@@ -33,6 +34,7 @@ class Publisher:
         endpoint: str,
         on_event: Callable[[Event], None],
         on_refused: Callable[[str, int], None],
+        also: Secured | None = None,
     ) -> None:
         self.start_ns = now_ns()
         self._loop = loop
@@ -47,7 +49,7 @@ class Publisher:
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._socket.setsockopt(zmq.SNDHWM, SEND_HWM)
         self._socket.setsockopt(zmq.SNDBUF, sockets.BUFFER_BYTES)
-        self._lock = sockets.bind(self._socket, endpoint)
+        self._lock = sockets.bind(self._socket, endpoint, also)
         self._reader = sockets.Reader(loop, self._socket, self._on_subscription)
 
     def publish(self, command: Publish | PublishSnapshot) -> None:

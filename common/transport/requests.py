@@ -11,7 +11,8 @@ from common import codec
 from common import messages as m
 from common.core import CommandReceived, Event, Replied, Request, RequestFailed
 from common.errors import BadMessage
-from common.transport import sockets
+from common.transport import bus, sockets
+from common.transport.bus import Secured
 from common.transport.clock import now_ns
 
 SEND_HWM = 100
@@ -28,13 +29,14 @@ class Answerer:
         endpoint: str,
         process: str,
         on_event: Callable[[Event], None],
+        also: Secured | None = None,
     ) -> None:
         self._process = process
         self._on_event = on_event
         self.bad_frames = 0
         self._socket = sockets.make(context, zmq.ROUTER)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self._lock = sockets.bind(self._socket, endpoint)
+        self._lock = sockets.bind(self._socket, endpoint, also)
         self._reader = sockets.Reader(loop, self._socket, self._on_frames)
 
     def reply(self, peer: bytes, reply: m.CommandReply) -> bool:
@@ -84,7 +86,7 @@ class Asker:
         self,
         loop: asyncio.AbstractEventLoop,
         context: zmq.Context[zmq.Socket[bytes]],
-        endpoint: str,
+        endpoint: str | Secured,
         process: str,
         on_event: Callable[[Event], None],
     ) -> None:
@@ -96,7 +98,7 @@ class Asker:
         self._socket = sockets.make(context, zmq.DEALER)
         self._socket.setsockopt(zmq.IMMEDIATE, 1)
         self._socket.setsockopt(zmq.SNDHWM, SEND_HWM)
-        self._socket.connect(endpoint)
+        bus.connect(self._socket, endpoint)
         self._reader = sockets.Reader(loop, self._socket, self._on_frames)
 
     def ask(self, request: Request) -> None:

@@ -21,7 +21,7 @@ from common.build import build_id
 from common.config import DeskConfig
 from common.errors import AlreadyRunning, ConfigError
 from common.rundir import RunDir
-from common.transport import clock
+from common.transport import bus, clock
 from common.transport.loop import Shell
 
 EXIT_CONFIG = 78
@@ -87,7 +87,7 @@ def _read(service: str) -> Arguments:
     return Arguments(
         config=config,
         config_path=given.config,
-        run_dir=RunDir(given.run_dir),
+        run_dir=RunDir(given.run_dir, bus.load(config.bus, given.config)),
         venue=given.venue,
         account=given.account,
         log_level=given.log_level or config.log_level,

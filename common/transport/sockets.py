@@ -19,6 +19,7 @@ import zmq
 
 from common.errors import ConfigError
 from common.rundir import LOCK
+from common.transport import bus
 
 BATCH = 256
 NET_S = 0.1
@@ -64,8 +65,12 @@ def _is_file(path: Path, handle: IO[str]) -> bool:
     return False
 
 
-def bind(socket: zmq.Socket[bytes], endpoint: str) -> IO[str] | None:
+def bind(
+    socket: zmq.Socket[bytes], endpoint: str, also: bus.Secured | None = None
+) -> IO[str] | None:
     """Bind, after taking the lock of an ipc path: a second bind would steal it silently.
+
+    also: an address for other hosts.
 
     Raises:
         ConfigError: the endpoint is in use or cannot be bound; it is named.
@@ -81,6 +86,8 @@ def bind(socket: zmq.Socket[bytes], endpoint: str) -> IO[str] | None:
         raise ConfigError(endpoint, "", f"cannot be bound: {error}") from None
     if endpoint.startswith("ipc://"):
         os.chmod(endpoint.removeprefix("ipc://"), 0o600)
+    if also is not None:
+        bus.bind(socket, also)
     return lock
 
 

@@ -22,7 +22,8 @@ from common import codec
 from common import messages as m
 from common.core import BusMessage, Event, TopicLost
 from common.errors import BadMessage
-from common.transport import joining, sockets
+from common.transport import bus, joining, sockets
+from common.transport.bus import Secured
 from common.transport.clock import now_ns
 from common.transport.joining import Awaited
 
@@ -50,7 +51,7 @@ class Subscriber:
         self,
         loop: asyncio.AbstractEventLoop,
         context: zmq.Context[zmq.Socket[bytes]],
-        endpoints: Sequence[str],
+        endpoints: Sequence[str | Secured],
         on_event: Callable[[Event], None],
     ) -> None:
         self._loop = loop
@@ -67,15 +68,15 @@ class Subscriber:
         self._socket.setsockopt(zmq.RCVBUF, sockets.BUFFER_BYTES)
         self._socket.setsockopt(zmq.SUBSCRIBE, BEATS.encode())
         for endpoint in endpoints:
-            self._socket.connect(endpoint)
+            bus.connect(self._socket, endpoint)
         self._old_ns = 0  # what was sent before is old
         self._reader = sockets.Reader(loop, self._socket, self._on_frames, self._on_late)
         self._checked = loop.time()
         self._timer = loop.call_later(CHECK_S, self._check_beats)
 
-    def connect(self, endpoint: str) -> None:
+    def connect(self, endpoint: str | Secured) -> None:
         """Read one more publisher; what is followed already is asked of it too."""
-        self._socket.connect(endpoint)
+        bus.connect(self._socket, endpoint)
         self._reader.poke()
 
     def subscribe(self, topic: str) -> None:

@@ -10,6 +10,7 @@ import typer
 from services.cli import (
     desk,
     journal,
+    keys,
     kill,
     market,
     orders,
@@ -59,5 +60,5 @@ def common(
     context.obj = settings.resolve(config, run_dir, log_level, key, as_json)
 
 
-for module in (desk, kill, market, watch, orders, quotes, strategy, tap, record, journal):
+for module in (desk, kill, market, watch, orders, quotes, strategy, tap, record, journal, keys):
     module.register(app)

@@ -42,10 +42,11 @@ class Process:
 
 
 def processes(config: DeskConfig) -> list[Process]:
-    """All processes of the desk, in the order in which they start."""
+    """All processes of the desk on this host, in the order in which they start."""
     found = [*_simulators(config), *_venues(config), _gateway(config)]
     found += [*_recorder(config), *_strategies(config)]
-    return sorted(found, key=lambda process: process.priority)
+    here = [process for process in found if process.beat not in config.bus.connect]
+    return sorted(here, key=lambda process: process.priority)
 
 
 def _simulators(config: DeskConfig) -> list[Process]:
