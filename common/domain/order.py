@@ -198,8 +198,8 @@ class Order:
         return True
 
     def doubt(self, now_ns: int) -> bool:
-        """The venue has not told the order's fate in time; the status stays."""
-        if not self.is_pending or self.state.in_doubt_since_ns is not None:
+        """The venue has not told the order's fate in time, or lists it no more."""
+        if self.is_final or self.state.in_doubt_since_ns is not None:
             return False
         self.state = msgspec.structs.replace(
             self.state,
@@ -216,7 +216,7 @@ class Order:
         assert state.cum_quantity + state.leaves_quantity == state.quantity
         assert state.leaves_quantity >= 0 and state.cum_quantity >= self._filled >= 0
         assert (state.status is S.FILLED) <= (state.leaves_quantity == 0)
-        assert state.in_doubt_since_ns is None or self.is_pending
+        assert state.in_doubt_since_ns is None or not self.is_final
 
     def _is_stale(self, facts: Facts) -> bool:
         """These facts are older than others that were applied."""

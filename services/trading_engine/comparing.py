@@ -185,7 +185,7 @@ class Comparing:
             if is_missing and self._is_at_rest(order, asked_ns):
                 self._tell("an end that was not told", client_order_id=name)
                 horizon_ns = order.state.updated_ns + AFTER_HORIZON_NS
-                self._doubts.begin(order, horizon_ns, now_ns, is_doubt=False)
+                self._doubts.begin_unlisted(order, horizon_ns, now_ns)
 
     def _note_fills(self, asked: _Round) -> None:
         """Up to when all fills are known: a list that was cut off ends with its last one."""

@@ -1,7 +1,8 @@
 """What the venue says of orders in doubt, asked for in rounds.
 
 A round asks for the listings that could show any of its orders, once for all of them; when an
-order may be called absent, also for itself by its ids. So many doubts cost little more than one.
+order may be called absent, also for itself by its ids, unless it is one of many that were at rest.
+So many doubts cost little more than one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ AGAIN_NS = NS_PER_S
 ANSWERS_NS = 3 * NS_PER_S  # for all answers of a round, once its last question left
 ROUND_GAP_NS = NS_PER_S // 2  # so that doubts that come due together share a round
 PROVED_AT_ONCE = 20  # orders of one round that are asked for by their ids
+CONFIRMED_AT_ONCE = 10  # of these, if they need it less
 NOT_KNOWN = frozenset({R.UNKNOWN_ORDER})
 
 
@@ -53,6 +55,17 @@ class Doubt(msgspec.Struct, eq=False):
     @property
     def name(self) -> str:
         return self.order.state.client_order_id
+
+    @property
+    def needs_ids(self) -> bool:
+        """It may never have arrived. What the venue once showed as open, with nothing under way,
+        is in its lists of open orders, ended orders or fills: they settle a crowd alone."""
+        return self.was_pending or not self.order.state.venue_order_id
+
+    @property
+    def places(self) -> int:
+        """How many orders of a round may be asked for by their ids, this one among them."""
+        return PROVED_AT_ONCE if self.needs_ids else CONFIRMED_AT_ONCE
 
     @property
     def possible_ns(self) -> int:
@@ -115,8 +128,9 @@ class Evidence:
 
     def _ask(self, due: list[Doubt], now_ns: int) -> None:
         proving = [doubt for doubt in due if doubt.possible_ns <= now_ns]
-        by_id = {doubt.name for doubt in proving[:PROVED_AT_ONCE]}
-        later = {doubt.name for doubt in proving[PROVED_AT_ONCE:]}
+        proving.sort(key=lambda doubt: not doubt.needs_ids)
+        by_id = {doubt.name for place, doubt in enumerate(proving) if place < doubt.places}
+        later = {doubt.name for doubt in proving[PROVED_AT_ONCE:] if doubt.needs_ids}
         asked = self._begin([doubt for doubt in due if doubt.name not in later], now_ns)
         if not asked:
             return
@@ -169,7 +183,9 @@ class Evidence:
         for fill in done.fills:
             name = _name(self._reports.find(fill.venue_order_id, fill.label))
             if name in asked:
-                found.add(name)
+                doubt = self.doubts.get(name)
+                if doubt is not None and doubt.was_pending:  # else an old one says nothing
+                    found.add(name)
                 self._reports.on_fill(fill, "query", now_ns)
         return found
 

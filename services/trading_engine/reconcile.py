@@ -60,9 +60,9 @@ class Reconciler:
     # --- doubts -------------------------------------------------------------------------------
 
     def begin(self, order: Order, horizon_ns: int, now_ns: int, *, is_doubt: bool = True) -> None:
-        """Ask how the order stands; is_doubt marks its fate as not known."""
-        if is_doubt and order.doubt(now_ns):
-            self._state.publish(order, "self")
+        """Ask how the order stands; is_doubt marks the fate of one that waits as not known."""
+        if is_doubt and order.is_pending:
+            self._mark(order, now_ns)
         client_order_id = order.state.client_order_id
         known = self._doubts.get(client_order_id)
         if known is None:
@@ -76,6 +76,15 @@ class Reconciler:
         self._went_back_ns += max(-by_ns, 0)
         for doubt in self._doubts.values():
             doubt.horizon_ns -= by_ns
+
+    def begin_unlisted(self, order: Order, horizon_ns: int, now_ns: int) -> None:
+        """It is open here, and the venue does not list it: whether it lives is not known."""
+        self._mark(order, now_ns)
+        self.begin(order, horizon_ns, now_ns)
+
+    def _mark(self, order: Order, now_ns: int) -> None:
+        if order.doubt(now_ns):
+            self._state.publish(order, "self")
 
     def is_asking_for(self, client_order_id: str) -> bool:
         return client_order_id in self._doubts
@@ -170,6 +179,7 @@ class Reconciler:
 
     def _judge_absent(self, doubt: Doubt, now_ns: int) -> None:
         order = doubt.order
+        self._mark(order, now_ns)  # an old fill may have made it look told
         if doubt.asked_ns < doubt.possible_ns:
             doubt.next_ns = doubt.possible_ns
             return
@@ -295,9 +305,11 @@ class Reconciler:
         """Open here, yet not listed there, or still waiting for an outcome: ask for each."""
         valid_ns = self._state.config.order_valid_for_ms * NS_PER_MS
         for client_order_id, order in list(self._state.store.open.items()):
-            if order.is_pending or client_order_id not in seen_ids:
-                # An earlier life's clock may have been ahead of ours.
-                sent_ns = min(order.state.updated_ns, now_ns)
-                self.begin(order, sent_ns + valid_ns, now_ns)
+            # An earlier life's clock may have been ahead of ours.
+            horizon_ns = min(order.state.updated_ns, now_ns) + valid_ns
+            if client_order_id not in seen_ids:
+                self.begin_unlisted(order, horizon_ns, now_ns)
+            elif order.is_pending:
+                self.begin(order, horizon_ns, now_ns)
         for doubt in self._doubts.values():
             doubt.next_ns = now_ns

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from common.domain.order import PENDING, TRANSITIONS, Facts, Order
+from common.domain.order import TRANSITIONS, Facts, Order
 from common.messages import (
     OrderStatus,
     OrderTrigger,
@@ -242,7 +242,7 @@ class OrderMachine(RuleBasedStateMachine):
         if self.ended in (S.FILLED, S.REJECTED):
             assert state.status is self.ended
         self.ended = state.status if state.status.is_final else None
-        assert (state.in_doubt_since_ns is None) or state.status in PENDING
+        assert (state.in_doubt_since_ns is None) or not state.status.is_final
 
 
 TestOrderMachine = OrderMachine.TestCase

@@ -79,7 +79,7 @@ class Bench:
         self.up = False
         self.wakes: list[int] = []
         self.prices = True
-        self._inbox: deque[c.Event] = deque()
+        self._inbox: deque[c.Event | None] = deque()
         self._request = 0
         self.engine = TradingEngine(
             "deribit",
@@ -113,13 +113,18 @@ class Bench:
         self.up = False
         self.feed(c.LinkDown(LINK, "cut"))
 
-    def feed(self, event: c.Event) -> None:
-        """One event, and then all that it brings about."""
+    def feed(self, event: c.Event | None) -> None:
+        """One event, or None for a wake, and then all that it brings about."""
         self._inbox.append(event)
         if len(self._inbox) == 1:
             while self._inbox:
-                self._execute(list(self.engine.handle(self._inbox[0], self.now)))
+                self._execute(self._commands_for(self._inbox[0]))
                 self._inbox.popleft()
+
+    def _commands_for(self, event: c.Event | None) -> list[c.CoreCommand]:
+        if event is None:
+            return list(self.engine.on_time(self.now))
+        return list(self.engine.handle(event, self.now))
 
     def _execute(self, commands: list[c.CoreCommand]) -> None:
         self.commands += commands
@@ -178,7 +183,7 @@ class Bench:
             due = min(self.wakes)
             self.wakes = [ns for ns in self.wakes if ns > due]
             self.now = max(self.now, due)
-            self._execute(list(self.engine.on_time(self.now)))
+            self.feed(None)
         self.now = end
 
     def ask(

@@ -230,3 +230,71 @@ def test_a_cut_listing_is_judged_by_the_clock_that_its_times_are_by(behind_s: in
     assert not could_show(Doubt(order, 0, 0, 0, True), cut)
     older = msgspec.structs.replace(seen, created_ns=seen.created_ns - 120 * SECOND)
     assert could_show(Doubt(order, 0, 0, 0, True), msgspec.structs.replace(cut, orders=[older]))
+
+
+def at_rest(count: int) -> tuple[Bench, list[str]]:
+    """Orders that the venue showed as open for a while."""
+    bench = Bench().start()
+    names = []
+    for number in range(count):
+        names.append(bench.placed(price=str(46000 + number)).client_order_id)
+        bench.advance(0.05)
+    bench.advance(30)
+    return bench, names
+
+
+def forgets_all(bench: Bench) -> None:
+    """The venue died and came back without orders."""
+    bench.cut()
+    bench.twin.orders.clear()
+    bench.twin.trades.clear()
+    bench.connect()
+
+
+@pytest.mark.parametrize("count", [1, 20, 111, 300])
+def test_orders_that_the_venue_lost_are_in_doubt_at_once_and_ended_within_five_seconds(count: int):
+    bench, names = at_rest(count)
+    forgets_all(bench)
+    orders = [bench.order(name) for name in names]
+    assert {order.status for order in orders} == {S.NEW}
+    assert all(order.in_doubt_since_ns == bench.now for order in orders)
+    bench.advance(5.0)
+    assert statuses(bench, names) == {S.CANCELED}
+    assert all(bench.order(name).in_doubt_since_ns is None for name in names)
+
+
+def test_an_order_whose_end_no_report_told_is_in_doubt_until_it_is_known():
+    bench, (name, other) = at_rest(2)
+    bench.twin.orders.clear()
+    until = bench.now + 6 * SECOND
+    while bench.order(name).in_doubt_since_ns is None:
+        bench.advance(0.1)
+        assert bench.now < until
+    bench.advance(6)
+    assert statuses(bench, [name, other]) == {S.CANCELED}
+
+
+def test_a_fill_of_before_does_not_make_a_lost_order_look_alive():
+    bench, (name,) = at_rest(1)
+    bench.deliver(bench.twin.fill(bench.order(name).venue_order_id, 10.0))
+    assert bench.order(name).status is S.PARTIALLY_FILLED
+    bench.advance(30)
+    bench.cut()
+    bench.twin.orders.clear()
+    bench.connect()
+    assert bench.order(name).in_doubt_since_ns == bench.now
+    bench.advance(5.0)
+    assert bench.order(name).status is S.CANCELED
+
+
+def test_a_lost_order_that_shows_again_is_no_longer_in_doubt():
+    bench, (name,) = at_rest(1)
+    kept = dict(bench.twin.orders)
+    bench.cut()
+    bench.twin.orders.clear()
+    bench.connect()
+    assert bench.order(name).in_doubt_since_ns is not None
+    bench.twin.orders.update(kept)
+    bench.advance(5.0)
+    order = bench.order(name)
+    assert (order.status, order.in_doubt_since_ns) == (S.NEW, None)
