@@ -17,6 +17,7 @@ from common.messages import ContingencyType as T
 from common.messages import FillCondition, LinkedOrder, PlaceOrder
 from common.messages import RejectReason as R
 from common.venues.contract import Capabilities
+from services.trading_engine.groups import exclude_each_other
 
 ONE = Decimal(1)
 COUNTS = {T.OCO: 1, T.OTOCO: 2}
@@ -100,15 +101,17 @@ def _holding(
     each: Decimal = ONE,
 ) -> Holding:
     """What is held and ordered when this one may fill. each: of a leg for one of its combo."""
-    if first.contingency_type is T.OCO:
+    if first.contingency_type is T.OCO and exclude_each_other(first, other):
         return holding  # as if the first one were not there: it is not, once this one trades
     if other.side is first.side:
         holding = _with(holding, first, each)
+    elif first.contingency_type is T.OCO:
+        return holding
     elif first.fill_condition is FillCondition.COMPLETE_FILL:
         position = holding.position + first.side.sign * first.quantity * each
         holding = msgspec.structs.replace(holding, position=position)
-    if first.contingency_type is T.OTO:
-        for earlier in before:
+    for earlier in before:
+        if first.contingency_type is T.OTO or not exclude_each_other(earlier, other):
             holding = _with(holding, earlier, each)
     return holding
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,17 +13,19 @@ from common import core as c
 from common import messages as m
 from common.domain.modes import DESK, strategy_scope
 from common.messages import OrderStatus as S
+from common.venues.order_entry import quote_key
 from services.strategy_host.virtual import Node
-from services.trading_engine import records
-from services.trading_engine.groups import leaves_of
+from services.trading_engine import groups, records
 from services.trading_engine.store import OrderStore
-from tests.sim.truth import Resting, Truth
+from tests.sim.truth import Resting, Truth, is_ours, shown
 from tests.sim.world import World
 
 VENUE = "deribit"
 PEER = b"load"  # who asks in the name of strategies; b"check" asks for the checker
 ZERO = Decimal(0)
 PLACING = ("private/buy", "private/sell")
+QUOTING = "private/mass_quote"
+SIDES = {"bid": m.Side.BUY, "ask": m.Side.SELL}
 SPIN = 20_000  # steps of all processes in one instant
 
 
@@ -90,8 +92,9 @@ class Checker:
         self.seen: Counter[str] = Counter()
         self.symbols: tuple[str, ...] = ()
         self._decode = msgspec.json.Decoder(Frame).decode
-        self._intents: set[str] = set()  # durable
-        self._sent: Counter[str] = Counter()  # frames that place, by label
+        self._intents: set[str] = set()  # durable, by name
+        self._quoters: dict[str, str] = {}  # quote_id -> owner
+        self._sent: Counter[str] = Counter()  # frames that place, by label or quote_id
         self._orders: dict[str, m.OrderUpdated] = {}  # as this life of the engine told them
         self._fills: set[str] = set()  # told in this life
         self._books: dict[str, Book] = {}
@@ -143,16 +146,37 @@ class Checker:
                     self._check_decision(self._decode(payload))
 
     def _check_working(self, store: OrderStore) -> None:
-        """The sums that the checks go by are those of the open orders."""
+        """The sums that the checks go by are those of the open orders, and no less than what the
+        venue could fill."""
         sums: dict[tuple[str, m.Side], Decimal] = {}
-        for order in store.open.values():
-            key = order.state.instrument, order.state.side
-            sums[key] = sums.get(key, ZERO) + leaves_of(order)
+        ours: Counter[tuple[str, m.Side]] = Counter()
+        for order, quantity in _counted(store):
+            key = order.instrument, order.side
+            sums[key] = sums.get(key, ZERO) + quantity
+            ours[key] += ZERO if order.external else quantity  # type: ignore[assignment]
+        for key, quantity in store._reserved.values():
+            sums[key] = sums.get(key, ZERO) + quantity
+            ours[key] += quantity  # type: ignore[assignment]
         for instrument in {name for name, _ in sums} | store.held_instruments():
             for side in m.Side:
                 kept = store.open_quantity(instrument, side)
                 if kept != sums.get((instrument, side), ZERO):
                     raise Violation("P6", f"{kept} kept as working, {sums} are open")
+        self._check_reach(store, ours)
+
+    def _check_reach(self, store: OrderStore, working: Counter[tuple[str, m.Side]]) -> None:
+        """How far our orders could move the position, and how far we think they could."""
+        net: Counter[str] = Counter()
+        for order in (*store.open.values(), *store._closed.values()):
+            state = order.state
+            if not state.external:
+                net[_symbol(state.instrument)] += state.side.sign * state.cum_quantity  # type: ignore[assignment]
+        for (symbol, side), quantity in self._truth.could_fill().items():
+            there = quantity + side.sign * self._truth.net[symbol]
+            here = working[f"{VENUE}.{symbol}", side] + side.sign * net[symbol]
+            if there > here:
+                text = f"our orders could make it {there} {side} of {symbol}, {here} is counted"
+                raise Violation("P6", text)
 
     def _check_progress(self, node: Node) -> None:
         now_ns, (at_ns, steps) = self._desk.now_ns, self._instant
@@ -176,8 +200,17 @@ class Checker:
     def on_durable(self, node: Node, payload: bytes) -> None:
         for entry in records.decode([payload]):
             for record in entry.records:
-                if isinstance(record, records.IntentRecord) and record.kind == "place":
-                    self._intents.add(record.order.client_order_id)
+                if isinstance(record, records.IntentRecord):
+                    self._note_intent(record)
+
+    def _note_intent(self, record: records.IntentRecord) -> None:
+        """What replaces a quote may become an order of its own."""
+        order = record.order
+        if record.quote_id:
+            self._quoters[record.quote_id] = order.owner
+            self._intents.add(quote_key(record.quote_id, _symbol(order.instrument), order.side))
+        elif record.kind == "place":
+            self._intents.add(order.client_order_id)
 
     def on_venue(self) -> None:
         """The venue did something."""
@@ -187,26 +220,31 @@ class Checker:
             return
         self.seen["venue orders"] = len(truth.placed)
         for label, count in truth.placed.items():
-            if not _is_ours(label):
+            if not is_ours(label):
                 continue
             self.seen["P1"] += 1
             if count > 1:
                 raise Violation("P1", f"{count} orders {label} at the venue")
             if label not in self._intents:
                 raise Violation("P1", f"order {label} at the venue has no durable intent")
-            told = self._orders.get(label)
+            told = self._told(label)
             if told is not None and told.status is S.REJECTED:
                 raise Violation("P2", f"order {label} was called REJECTED, then placed")
 
     # --- orders -------------------------------------------------------------------------------
 
+    def _told(self, name: str) -> m.OrderUpdated | None:
+        if "/" not in name:
+            return self._orders.get(name)
+        return next((o for o in self._orders.values() if o.quote_id and _name(o) == name), None)
+
     def _on_order(self, order: m.OrderUpdated) -> None:
-        name = order.client_order_id
-        self._orders[name] = order
+        name = _name(order)
+        self._orders[order.client_order_id] = order
         self.seen["P2"] += 1
         if order.status is S.REJECTED and not order.external and self._truth.placed[name]:
             raise Violation("P2", f"{name} is at the venue, yet called REJECTED: {order.text}")
-        if _is_ours(name) and not order.external:
+        if is_ours(name) and not order.external:
             self.seen["P12"] += 1
             if order.cum_quantity > self._truth.cum[name]:
                 there = self._truth.cum[name]
@@ -218,18 +256,21 @@ class Checker:
             self.seen["P4"] += 1
             if {DESK, VENUE, strategy_scope(owner)} & set(self._desk.latches):
                 raise Violation("P4", f"left with {self._desk.latches}: {payload!r}")
-        if not any(method.encode() in payload for method in PLACING):
+        frame = self._decode(payload)
+        if frame.method not in (*PLACING, QUOTING):
             return
-        label = self._decode(payload).params["label"]
-        self._sent[label] += 1
-        if label not in self._intents:
-            raise Violation("P1", f"{label} left before its intent was durable")
-        if self._sent[label] > 1:
-            raise Violation("P1", f"{label} was sent twice")
+        names, once = _names_of(frame)
+        self._sent[once] += 1
+        if missing := [name for name in names if name not in self._intents]:
+            raise Violation("P1", f"{missing} left before its intent was durable")
+        if self._sent[once] > 1:
+            raise Violation("P1", f"{once} was sent twice")
 
     def _sender(self, payload: bytes) -> str | None:
         """Whose new order or modify this frame is; None: it is neither."""
         frame = self._decode(payload)
+        if frame.method == QUOTING:
+            return self._quoters.get(frame.params["quote_id"], "")
         if frame.method in PLACING:
             order = self._orders.get(frame.params["label"])
         elif frame.method == "private/edit":
@@ -241,15 +282,18 @@ class Checker:
 
     def _check_decision(self, frame: Frame) -> None:
         """Nothing may be decided that the checks refuse."""
-        if frame.method not in (*PLACING, "private/edit"):
+        if frame.method not in (*PLACING, QUOTING, "private/edit"):
             return
         self.seen["P6"] += 1
-        if Decimal(str(frame.params["amount"])) > self._max_quantity:
+        quantities = _quantities(frame)
+        if any(quantity > self._max_quantity for quantity in quantities):
             raise Violation("P6", f"quantity above the limit: {frame.params}")
-        if self._halted:
+        if self._halted and any(quantities):
             raise Violation("P6", f"sent while the desk is halted: {frame.params}")
         if frame.method in PLACING:
             self._check_placing(frame.params)
+        elif frame.method == QUOTING:
+            self._check_quoting(frame)
 
     def _check_placing(self, params: dict[str, Any]) -> None:
         order = self._orders.get(params["label"])
@@ -257,26 +301,36 @@ class Checker:
             raise Violation("P6", f"sent without being told: {params}")
         if order.tag.startswith("bad"):
             raise Violation("P6", f"to be refused ({order.tag}), yet sent: {params}")
-        quote = self._quotes.get(order.instrument)
-        if quote is None or quote.stale:
-            raise Violation("P6", f"sent on a stale book: {params}")
+        others = [self._orders[each["label"]] for each in params.get("otoco_config", [])]
+        self.seen["linked"] += len(others)
+        self._check_sides({(each.instrument, each.side) for each in (order, *others)})
+
+    def _check_quoting(self, frame: Frame) -> None:
+        self.seen["quotes"] += 1
+        sides = {
+            (f"{VENUE}.{quote['instrument_name']}", side)
+            for quote in frame.params["quotes"]
+            for word, side in SIDES.items()
+            if word in quote and quote[word]["amount"]
+        }
+        if sides:
+            self._check_sides(sides)
+
+    def _check_sides(self, sides: set[tuple[str, m.Side]]) -> None:
+        """The market was known, and all that may still fill there, in doubt or not, with the
+        position keeps to the limits."""
         count = sum(not each.status.is_final for each in self._orders.values())
         if count > self._max_open:
             raise Violation("P6", f"{count} open orders, those in doubt included")
-        self._check_exposure(order)
-
-    def _check_exposure(self, order: m.OrderUpdated) -> None:
-        """Position and all that may still fill on that side, in doubt or not."""
         store = self._desk.nodes[self._engine].core._state.store
-        held = store.positions.get(order.instrument, ZERO) * order.side.sign
-        working = sum(
-            each.leaves_quantity
-            for each in self._orders.values()
-            if not each.status.is_final
-            and (each.instrument, each.side) == (order.instrument, order.side)
-        )
-        if held + working > self._max_position:
-            raise Violation("P6", f"exposure {held} + {working}, those in doubt included")
+        for instrument, side in sides:
+            quote = self._quotes.get(instrument)
+            if quote is None or quote.stale:
+                raise Violation("P6", f"sent on a stale book: {instrument}")
+            held = store.positions.get(instrument, ZERO) * side.sign
+            working = store.open_quantity(instrument, side)
+            if held + working > self._max_position:
+                raise Violation("P6", f"exposure {held} + {working}, those in doubt included")
 
     def orders(self) -> list[m.OrderUpdated]:
         """As the engine of this life told them."""
@@ -350,7 +404,7 @@ class Checker:
         """Where confirmed state and the venue's differ: "" if the hashes are equal."""
         reply = self._ask(self._engine, m.QueryOrders())
         ours = reply.orders if reply else []
-        unsure = {o.client_order_id for o in ours if _is_unsure(o)}
+        unsure = {_name(o) for o in ours if _is_unsure(o)}
         here = Counter(_resting(o) for o in ours if not _is_unsure(o))
         there = Counter({r: n for r, n in self._truth.resting().items() if r.label not in unsure})
         if here != there:
@@ -373,8 +427,10 @@ class Checker:
     def check_rest(self) -> None:
         """Nothing forgotten, every fill counted once."""
         core = self._desk.nodes[self._engine].core
+        store = core._state.store
+        known = {_name(each.state) for each in (*store.open.values(), *store._closed.values())}
         for label in self._truth.placed:
-            if _is_ours(label) and core._state.store.get(label) is None:
+            if is_ours(label) and label not in known:
                 raise Violation("P1", f"order {label} of the venue is forgotten")
         reply = self._ask(self._engine, m.QueryFills())
         here = Counter(_number(fill.exec_id) for fill in (reply.fills if reply else []))
@@ -387,8 +443,8 @@ class Checker:
     def _check_sums(self) -> None:
         reply = self._ask(self._engine, m.QueryOrders(closed=True))
         for order in reply.orders if reply else []:
-            name = order.client_order_id
-            if order.external or not _is_ours(name):
+            name = _name(order)
+            if order.external or not is_ours(name):
                 continue
             there = self._truth.cum[name]
             if order.cum_quantity != there:
@@ -405,9 +461,49 @@ def _releases(command: m.Command) -> bool:
     return isinstance(command, m.SetMode) and command.mode is not m.TradingMode.HALTED
 
 
-def _is_ours(label: str) -> bool:
-    """Made by the engine: outsiders label theirs with words."""
-    return label.isdigit()
+def _name(order: m.OrderUpdated) -> str:
+    """As name_of() of the venue's orders."""
+    if order.quote_id:
+        return quote_key(order.quote_id, _symbol(order.instrument), order.side)
+    return order.tag if order.external else order.client_order_id
+
+
+def _names_of(frame: Frame) -> tuple[list[str], str]:
+    """Names of all orders that a frame may make, and what may leave once only."""
+    params = frame.params
+    if frame.method == QUOTING:
+        number = params["quote_id"]
+        keys = [
+            quote_key(number, quote["instrument_name"], side)
+            for quote in params["quotes"]
+            for word, side in SIDES.items()
+            if word in quote
+        ]
+        return keys, number
+    linked = [each["label"] for each in params.get("otoco_config", [])]
+    return [params["label"], *linked], params["label"]
+
+
+def _quantities(frame: Frame) -> list[Decimal]:
+    if frame.method == QUOTING:
+        sides = [quote[word] for quote in frame.params["quotes"] for word in SIDES if word in quote]
+    else:
+        sides = [frame.params, *frame.params.get("otoco_config", [])]
+    return [Decimal(str(each["amount"])) for each in sides if "amount" in each]
+
+
+def _counted(store: OrderStore) -> Iterator[tuple[m.OrderUpdated, Decimal]]:
+    """Each open order and what it is to count."""
+    links: dict[str, None] = {}
+    for order in store.open.values():
+        if order.state.link_id:
+            links[order.state.link_id] = None
+        else:
+            yield order.state, groups.leaves_of(order)
+    for link_id in links:
+        for order, quantity in groups.counted(list(store._groups[link_id].values())):
+            if not order.is_final:
+                yield order.state, quantity
 
 
 def _is_unsure(order: m.OrderUpdated) -> bool:
@@ -424,10 +520,11 @@ def _number(exec_id: str) -> int:
 
 def _resting(order: m.OrderUpdated) -> Resting:
     return Resting(
-        order.tag if order.external else order.client_order_id,
+        _name(order),
         _symbol(order.instrument),
         order.side.value,
         order.price,
         order.quantity,
         order.cum_quantity,
+        shown(order),
     )

@@ -26,6 +26,7 @@ from services.trading_engine.core import TradingEngine
 from services.venue_simulator.core import VenueSimulator
 from services.venue_simulator.faults import Act, Kind
 from tests.sim.checks import PEER, VENUE, Checker, Violation
+from tests.sim.extras import Extras
 from tests.sim.faults import MS, NS_PER_S, Weather
 from tests.sim.truth import Truth
 from tests.sim.world import World
@@ -44,6 +45,7 @@ MAX_OPEN = 25
 MAX_QUANTITY = 5_000
 MAX_POSITION = 3_000
 BUSY_S = 12.0  # of load and faults
+EXTRAS_EVERY_S = 0.35
 P3_BAR_S = 5.0
 LOSSY_SHIFT_S = 5.0  # a start asks for fills of a minute before the last: a leap would hide some
 P3_LOST_S = 10.0  # a report was lost on a live link
@@ -72,9 +74,10 @@ def _config() -> configuration.DeskConfig:
 
 
 class Simulation:
-    """Args: busy_s: how long things go wrong; busy_s 0 is a calm desk."""
+    """Args: busy_s: how long things go wrong; busy_s 0 is a calm desk. plain: plain orders only."""
 
-    def __init__(self, seed: int, busy_s: float = BUSY_S) -> None:
+    def __init__(self, seed: int, busy_s: float = BUSY_S, *, plain: bool = False) -> None:
+        self.extras = None if plain else Extras(self, seed, max_quantity=MAX_QUANTITY)
         self.seed, self._busy_ns = seed, int(busy_s * NS_PER_S)
         self.random = Random(f"load {seed}")
         self.world = World(seed, START_NS, VENUE_STEP_NS)
@@ -157,18 +160,27 @@ class Simulation:
             max_age_ms=5_000,
             max_position={"perpetual": str(MAX_POSITION)},
         )
-        account = msgspec.structs.replace(_config().account(VENUE, "main"), limits=limits)
+        account = msgspec.structs.replace(
+            _config().account(VENUE, "main"),
+            limits=limits,
+            on_disconnect="cancel" if self._quotes else "leave",
+        )
         own = configuration.credentials(account.credentials)
         self._starts += 1  # the counter file is synced before anything else
         return TradingEngine(
             VENUE,
             account,
             _config().venue(VENUE).websocket_url,
-            load(VENUE).orders(own, cancel_on_disconnect=False),
+            load(VENUE).orders(own, cancel_on_disconnect=self._quotes),
             Backoff(self._chance),
             start_counter=self._starts,
             journal=records.decode(self.world.disks[ENGINE].durable),
+            capabilities=load(VENUE).capabilities,
         )
+
+    @property
+    def _quotes(self) -> bool:
+        return self.extras is not None and self.extras.quotes
 
     # --- one run ------------------------------------------------------------------------------
 
@@ -208,6 +220,18 @@ class Simulation:
                 act = self.random.choices([a for a, _ in acts()], [w for _, w in acts()])[0]
                 self.world.after(int(at_ns), self._during(act, end_ns))
                 at_ns += self.random.expovariate(1 / every_s) * NS_PER_S
+
+        if self.extras is not None:
+            self._plan_extras(self.extras, end_ns)
+
+    def _plan_extras(self, extras: Extras, end_ns: int) -> None:
+        extras.begin()
+        acts = [*extras.acts(), (self.lose_more_answers, 1)]
+        at_ns = 0.0
+        while at_ns < end_ns:
+            act = extras.random.choices([a for a, _ in acts], [w for _, w in acts])[0]
+            self.world.after(int(at_ns), self._during(act, end_ns))
+            at_ns += extras.random.expovariate(1 / EXTRAS_EVERY_S) * NS_PER_S
 
     def _during(self, act: Callable[[], None], end_ns: int) -> Callable[[], None]:
         def do() -> None:
@@ -312,7 +336,16 @@ class Simulation:
             self._send(self.random.choice(list(self._asked)))
 
     def _order(self, **more: Any) -> m.PlaceOrder:
-        random = self.random
+        return self.order(self.random, **more)
+
+    def best(self) -> tuple[float, float]:
+        return self.truth.best(PERP)
+
+    def own(self) -> list[m.OrderUpdated]:
+        """Our open orders."""
+        return [o for o in self.checker.orders() if not (o.external or o.status.is_final)]
+
+    def order(self, random: Random, **more: Any) -> m.PlaceOrder:
         side = random.choice([m.Side.BUY, m.Side.SELL])
         bid, ask = self.truth.best(PERP)
         away = random.choice([-0.001, 0.0, 0.0, 0.0005, 0.002, 0.01])
@@ -459,6 +492,12 @@ class Simulation:
             late_ns = self.random.choice([200 * MS, 3 * NS_PER_S])
             pattern = self.random.choice(["private/*", "private/get_*"])
             rules.add(Kind.ANSWERS, Act.DELAY, pattern, left=count, delay_ns=late_ns)
+
+    def lose_more_answers(self) -> None:
+        """Of calls that plain orders do not need."""
+        assert self.world.venue is not None and self.extras is not None
+        pattern = self.extras.random.choice(["private/mass_quote", "private/*quotes", "*/buy"])
+        self.world.venue._faults.add(Kind.ANSWERS, Act.DROP, pattern, left=2)
 
     def halt(self) -> None:
         """Trading stops for a while by command; cancels go on."""

@@ -58,14 +58,15 @@ def test_the_seeds_do_what_they_are_for() -> None:
         for name, count in Simulation(seed).run().counts.items():
             sums[name] = sums.get(name, 0) + count
     assert sums["venue orders"] > 50 and sums["stale"] > 5 and sums["replies"] > 200
+    assert sums["linked"] > 10 and sums["quotes"] > 10
 
 
 # --- planted errors: the checker must find each ----------------------------------------------
 
 
-def calm(seed: int = 1) -> Simulation:
+def calm(seed: int = 1, *, plain: bool = True) -> Simulation:
     """Traffic without faults, so that what is found is what was planted."""
-    made = Simulation(seed, busy_s=4.0)
+    made = Simulation(seed, busy_s=4.0, plain=plain)
     made._trouble = lambda: [(lambda: None, 1)]  # type: ignore[method-assign]
     return made
 
@@ -95,8 +96,9 @@ def places(command: Any) -> bool:
     return isinstance(command, c.LinkSend) and b"private/buy" in command.payload
 
 
-def test_a_calm_desk_breaks_nothing() -> None:
-    outcome = calm().run()
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_calm_desk_breaks_nothing(plain: bool) -> None:
+    outcome = calm(plain=plain).run()
     assert not outcome.violation, told(outcome)
 
 
@@ -131,7 +133,7 @@ def test_a_lost_order_is_found() -> None:
         del store.open[name]
 
     outcome = at_rest(made, lose)
-    assert outcome.promise == "P3" and "there only" in outcome.violation
+    assert outcome.promise == "P6" and "could make it" in outcome.violation
 
 
 def test_row_38_reports_that_got_lost_on_live_links_are_found_by_comparison() -> None:
@@ -149,6 +151,41 @@ def test_row_38_reports_that_got_lost_on_live_links_are_found_by_comparison() ->
 def test_an_order_sent_twice_is_found() -> None:
     outcome = plant(calm(), lambda commands: commands + [x for x in commands if places(x)])
     assert outcome.promise == "P1" and "twice" in outcome.violation
+
+
+def quoting() -> Simulation:
+    """A calm desk with a market maker on it."""
+    made = (calm(seed, plain=False) for seed in SEEDS)
+    return next(each for each in made if each.extras is not None and each.extras.quotes)
+
+
+def test_quotes_sent_twice_are_found() -> None:
+    def spoil(commands: list[Any]) -> list[Any]:
+        return commands + [x for x in commands if quotes(x)]
+
+    outcome = plant(quoting(), spoil)
+    assert outcome.promise == "P1" and "twice" in outcome.violation
+
+
+def quotes(command: Any) -> bool:
+    return isinstance(command, c.LinkSend) and b"private/mass_quote" in command.payload
+
+
+def test_a_quote_that_is_not_counted_is_found() -> None:
+    """The sums are right by what is counted, and less than what the venue could fill."""
+    made = quoting()
+
+    def spoil(commands: list[Any]) -> list[Any]:
+        store = made.world.nodes[ENGINE].core._state.store
+        for name, order in list(store.open.items()):
+            if order.state.quote_id and order.state.status is m.OrderStatus.NEW:
+                key, quantity = store._counted.pop(name)
+                store._working[key] -= quantity
+                del store.open[name]
+        return commands
+
+    outcome = plant(made, spoil)
+    assert outcome.promise == "P6" and "could make it" in outcome.violation
 
 
 def test_an_order_doubled_by_the_network_is_found() -> None:

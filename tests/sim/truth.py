@@ -6,11 +6,16 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from common.messages import OrderUpdated, Side
+from common.venues.order_entry import quote_key
 from common.venues.simulation import (
+    ZERO,
     BookChange,
+    FillCondition,
     OrderFilter,
     OrderRequest,
     Placed,
+    ProtectionTag,
     SimulatedFill,
     SimulatedOrder,
 )
@@ -30,13 +35,32 @@ class Resting(NamedTuple):
     price: Decimal | None
     quantity: Decimal
     cum_quantity: Decimal
+    display_quantity: Decimal | None = None
+
+
+def name_of(label: str, symbol: str, side: Side, tag: ProtectionTag | None) -> str:
+    """What tells an order of ours from others: its label, or what a quote has in place of one."""
+    if tag is not None and tag.quote_id is not None:
+        return quote_key(tag.quote_id, symbol, side)
+    return label
+
+
+def is_ours(name: str) -> bool:
+    """Made by the engine: outsiders label theirs with words."""
+    return name.partition("/")[0].isdigit()
+
+
+def shown(order: SimulatedOrder | OrderUpdated) -> Decimal | None:
+    """What the book shows at a time, if that is not all."""
+    part = order.display_quantity
+    return part if part is not None and part < order.quantity else None
 
 
 class Truth:
     """The account's orders and fills, and every state of the books that are watched.
 
     Attributes:
-        placed: how many orders carry each label; refused: labels of requests it said no to.
+        placed: how many orders carry each name; refused: names of requests it said no to.
         fills: by trade number. books: (bids, asks) by symbol and change id.
     """
 
@@ -46,7 +70,8 @@ class Truth:
         self.placed: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.fills: dict[int, SimulatedFill] = {}
-        self.cum: Counter[str] = Counter()  # quantity filled, by label
+        self.cum: Counter[str] = Counter()  # quantity filled, by name
+        self.net: Counter[str] = Counter()  # by symbol, of our orders
         self.books: dict[tuple[str, int], Levels] = {}
         self._place, self._drain = self._exchange.place, self._exchange.drain
         self._exchange.place, self._exchange.drain = self._on_place, self._on_drain
@@ -57,7 +82,8 @@ class Truth:
         outcome = self._place(account, request, now_ns)
         if account == self._account:
             count = self.placed if isinstance(outcome, Placed) else self.refused
-            count[request.label] += 1
+            for each in (request, *(request.link.orders if request.link else ())):
+                count[name_of(each.label, each.symbol, each.side, each.protection)] += 1
         return outcome
 
     def _on_drain(self) -> list[Any]:
@@ -103,7 +129,10 @@ class Truth:
             if fill.trade_number in self.fills:
                 break
             self.fills[fill.trade_number] = fill
-            self.cum[fill.label] += fill.quantity
+            name = name_of(fill.label, fill.symbol, fill.side, fill.protection)
+            self.cum[name] += fill.quantity
+            if is_ours(name):
+                self.net[fill.symbol] += fill.side.sign * fill.quantity  # type: ignore[assignment]
 
     # --- how things stand ---------------------------------------------------------------------
 
@@ -112,9 +141,42 @@ class Truth:
 
     def resting(self) -> Counter[Resting]:
         return Counter(
-            Resting(o.label, o.symbol, o.side.value, o.price, o.quantity, o.cum_quantity)
+            Resting(
+                _name(o),
+                o.symbol,
+                o.side.value,
+                o.price,
+                o.quantity,
+                o.cum_quantity,
+                shown(o),
+            )
             for o in self.open_orders()
         )
+
+    def could_fill(self) -> Counter[tuple[str, Side]]:
+        """The most that our orders could still trade, whatever the market does.
+
+        Of two that cancel each other only one can, unless both are in the book, where one order of
+        somebody else hits both; what waits for the whole execution of an order
+        on the other side only takes back what that one did.
+        """
+        orders = [o for o in self.open_orders() if is_ours(_name(o))]
+        sums: Counter[tuple[str, Side]] = Counter()
+        pairs: dict[tuple[int, str, Side], SimulatedOrder] = {}
+        for order in orders:
+            if order.link is None or not _is_excluded(order, orders):
+                sums[order.symbol, order.side] += order.leaves_quantity  # type: ignore[assignment]
+            else:
+                assert order.link.pair is not None
+                pair = order.link.pair, order.symbol, order.side
+                pairs[pair] = max(pairs.get(pair, order), order, key=_leaves)
+        for (_, symbol, side), order in pairs.items():
+            sums[symbol, side] += order.leaves_quantity  # type: ignore[assignment]
+        for first in orders:
+            waiting = [o for o in orders if _waits_for(o, first) and _counts(o, pairs)]
+            taken_back = min(first.leaves_quantity, sum(map(_leaves, waiting), ZERO))
+            sums[first.symbol, first.side.opposite] -= taken_back  # type: ignore[assignment]
+        return sums
 
     def positions(self) -> dict[str, Decimal]:
         held = self._exchange.positions(self._account)
@@ -138,3 +200,33 @@ class Truth:
         state = self._exchange._state
         self._exchange.cancel(self._account, number, state.now_ns)
         state.events = [event for event in state.events if isinstance(event, BookChange)]
+
+
+def _name(order: SimulatedOrder) -> str:
+    return name_of(order.label, order.symbol, order.side, order.protection)
+
+
+def _leaves(order: SimulatedOrder) -> Decimal:
+    return order.leaves_quantity
+
+
+def _is_excluded(order: SimulatedOrder, orders: list[SimulatedOrder]) -> bool:
+    """Either it or the other one of its pair can fill: one of them waits for a price."""
+    pair = order.link.pair if order.link is not None else None
+    legs = [o for o in orders if o.link is not None and o.link.pair == pair is not None]
+    return any(leg.trigger is not None or leg.trigger_order is not None for leg in legs)
+
+
+def _counts(order: SimulatedOrder, pairs: dict[tuple[int, str, Side], SimulatedOrder]) -> bool:
+    """It is the larger one of its pair, or alone."""
+    pair = order.link.pair if order.link is not None else None
+    largest = pairs.get((pair, order.symbol, order.side)) if pair is not None else None
+    return largest in (None, order)
+
+
+def _waits_for(order: SimulatedOrder, first: SimulatedOrder) -> bool:
+    """It goes live when the first, on the other side, has filled whole."""
+    link = order.link
+    if link is None or not link.is_dormant or link.primary != first.number:
+        return False
+    return link.condition is FillCondition.COMPLETE_FILL and order.side is not first.side

@@ -232,3 +232,27 @@ def test_limits_hold_for_what_the_links_may_bring_about():
     assert desk.ask(more).accepted  # the bracket's own sales hang on its purchase
     again = m.PlaceOrder(PERP, m.Side.SELL, D(10), price=desk.price(factor=1.01))
     assert desk.ask(again).reason is R.EXPOSURE
+
+
+@pytest.mark.parametrize("kind", [T.OCO, T.OTOCO])
+@pytest.mark.parametrize("waits", [False, True])
+def test_two_that_rest_in_the_book_count_together_though_they_cancel_each_other(
+    kind: T, waits: bool
+) -> None:
+    """One order of somebody else may hit both."""
+    desk = SimulatedDesk(limits=LimitsConfig(max_position={"perpetual": "150"}))
+    profit = m.LinkedOrder(m.Side.SELL, D(100), price=desk.price(factor=1.02))
+    other = m.LinkedOrder(m.Side.SELL, D(100), price=desk.price(factor=1.03))
+    if waits:
+        stop, mark = desk.price(factor=0.98), m.TriggerPrice.MARK
+        other = m.LinkedOrder(
+            m.Side.SELL, D(100), m.OrderType.STOP, trigger_price=stop, trigger=mark
+        )
+    if kind is T.OCO:
+        price = desk.price(factor=1.02)
+        links: dict[str, Any] = {"contingency_type": kind, "linked_orders": [other]}
+        command = m.PlaceOrder(PERP, m.Side.SELL, D(100), price=price, **links)
+    else:
+        command = bracket(desk, contingency_type=kind, linked_orders=[profit, other])
+    reply = desk.ask(command)
+    assert reply.reason is (None if waits else R.EXPOSURE), reply

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common import messages as m
-from common.domain.order import Order
+from common.domain.order import Facts, Order
 from common.messages import ContingencyType as T
 from common.messages import FillCondition as F
 from services.trading_engine.groups import counted, leaves_of
@@ -72,7 +72,9 @@ def test_the_venues_truth_about_linked_orders_is_held_in_the_end(seed: int) -> N
 # --- how a group counts ------------------------------------------------------------------------
 
 
-def order(number: int, side: m.Side, quantity: int, filled: int, kind: T, rule: F) -> Order:
+def order(
+    number: int, side: m.Side, quantity: int, filled: int, kind: T, rule: F, trigger: int = 0
+) -> Order:
     state = m.OrderUpdated(
         client_order_id=str(number),
         venue_order_id=f"V{number}",
@@ -96,6 +98,7 @@ def order(number: int, side: m.Side, quantity: int, filled: int, kind: T, rule: 
         contingency_type=kind,
         fill_condition=rule,
         link_id="1",
+        trigger_price=D(trigger) if trigger else None,
     )
     return Order(state)
 
@@ -108,7 +111,7 @@ def groups(draw: st.DrawFn) -> list[Order]:
     for number in range(1, size + 1):
         quantity = draw(st.integers(1, 50))
         filled, side = draw(st.integers(0, quantity)), draw(st.sampled_from(m.Side))
-        made.append(order(number, side, quantity, filled, kind, rule))
+        made.append(order(number, side, quantity, filled, kind, rule, draw(st.integers(0, 1))))
     return made
 
 
@@ -131,7 +134,37 @@ def test_a_group_counts_no_more_than_its_orders_and_no_less_than_the_largest_of_
         for side in m.Side:
             mine = [leaves_of(o) for o in legs if o.state.side is side]
             names = [o.state.client_order_id for o in legs if o.state.side is side]
-            assert sum(found[name] for name in names) == max(mine, default=0)
+            waits = any(o.state.trigger_price for o in legs if o.state.side is side)
+            bound = max(mine, default=0) if waits else sum(mine)
+            assert sum(found[name] for name in names) == bound
+
+
+def test_several_that_wait_for_one_order_take_back_what_it_fills_once() -> None:
+    first = order(1, m.Side.BUY, 340, 0, T.OTO, F.COMPLETE_FILL)
+    others = [
+        order(number, m.Side.SELL, quantity, 0, T.OTO, F.COMPLETE_FILL)
+        for number, quantity in ((2, 340), (3, 340), (4, 170))
+    ]
+    assert sum(quantity for o, quantity in counted([first, *others]) if o is not first) == 510
+
+
+def test_a_smaller_quantity_on_its_way_takes_back_less() -> None:
+    first = order(1, m.Side.BUY, 300, 0, T.OTO, F.COMPLETE_FILL)
+    other = order(2, m.Side.SELL, 300, 0, T.OTO, F.COMPLETE_FILL)
+    first.apply(m.OrderTrigger.REPLACE_SENT, 2, Facts(quantity=D(100)))
+    assert dict(zip("12", (q for _, q in counted([first, other])), strict=True)) == {
+        "1": D(300),
+        "2": D(200),
+    }
+
+
+@pytest.mark.parametrize(("trigger", "both"), [(0, 450), (1, 320)])
+def test_one_order_of_somebody_else_can_hit_both_that_rest_in_the_book(
+    trigger: int, both: int
+) -> None:
+    first = order(1, m.Side.SELL, 320, 0, T.OCO, F.FIRST_HIT)
+    other = order(2, m.Side.SELL, 130, 0, T.OCO, F.FIRST_HIT, trigger)
+    assert sum(quantity for _, quantity in counted([first, other])) == both
 
 
 @given(groups(), st.randoms(use_true_random=False))
