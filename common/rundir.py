@@ -40,10 +40,22 @@ class RunDir:
 
     def _socket_directory(self) -> Path:
         direct = self.path / "ipc"
-        if len(os.fsencode(direct)) + 1 + LONGEST_SOCKET_NAME <= MAX_SOCKET_PATH:
+        if _fits(direct):
             return direct
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"crossdesk-{os.getuid()}-{digest}"
+        name = f"crossdesk-{os.getuid()}-{digest}"
+        told = self._told_directory()
+        if told is not None and told.name == name:  # else the run directory was copied or moved
+            return told
+        made = Path(tempfile.gettempdir()) / name
+        return made if _fits(made) else Path("/tmp") / name
+
+    def _told_directory(self) -> Path | None:
+        """The one of whoever came first here, whose TMPDIR may have been another."""
+        try:
+            return Path((self.path / POINTER).read_text().strip())
+        except (OSError, ValueError):
+            return None
 
     def create(self) -> None:
         """Make the directories, readable by their owner only.
@@ -90,6 +102,10 @@ class RunDir:
 
     def socket_path(self, name: str) -> Path:
         return self.sockets / name
+
+
+def _fits(directory: Path) -> bool:
+    return len(os.fsencode(directory)) + 1 + LONGEST_SOCKET_NAME <= MAX_SOCKET_PATH
 
 
 def _is_held(lock: Path) -> bool:

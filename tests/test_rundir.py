@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,15 @@ from common.rundir import MAX_SOCKET_PATH, RunDir
 from common.transport import sockets
 
 
-def test_sockets_lie_below_the_run_directory_and_are_private(tmp_path: Path) -> None:
-    run_dir = RunDir(tmp_path / "d") if len(str(tmp_path)) < 40 else RunDir("/tmp/crossdesk-t")
+def test_sockets_lie_below_the_run_directory_and_are_private() -> None:
+    run_dir = RunDir(Path(tempfile.mkdtemp()) / "d")
     run_dir.create()
     assert run_dir.endpoint("md.x") == f"ipc://{run_dir.path}/ipc/md.x"
     assert run_dir.sockets.stat().st_mode & 0o777 == 0o700
     for directory in (run_dir.sockets, run_dir.logs, run_dir.state, run_dir.latch):
         directory.rmdir()
     run_dir.path.rmdir()
+    run_dir.path.parent.rmdir()
 
 
 def test_a_long_run_directory_gets_a_short_private_one_and_a_pointer(tmp_path: Path) -> None:
@@ -29,6 +31,23 @@ def test_a_long_run_directory_gets_a_short_private_one_and_a_pointer(tmp_path: P
     assert (run_dir.path / "ipc.path").read_text().strip() == str(run_dir.sockets)
     assert RunDir(run_dir.path).sockets == run_dir.sockets
     run_dir.sockets.rmdir()
+
+
+def test_the_short_directory_is_the_first_one_whatever_tmpdir_is_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = Path(tempfile.mkdtemp(dir="/tmp"))  # the one of the tests may be too long
+    run_dir = RunDir(tmp_path / ("x" * 90))
+    run_dir.create()
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
+    assert RunDir(run_dir.path).sockets == run_dir.sockets
+    copy = tmp_path / ("y" * 90)
+    run_dir.path.rename(copy)
+    assert RunDir(copy).sockets.parent == short  # not the other's
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("z" * 90)))
+    assert RunDir(copy).sockets.parent == Path("/tmp")
+    run_dir.sockets.rmdir()
+    short.rmdir()
 
 
 def test_what_nobody_holds_is_removed_and_what_lives_stays(tmp_path: Path) -> None:
