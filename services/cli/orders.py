@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import quote as url_quote
@@ -12,6 +11,22 @@ import typer
 from common import messages as m
 from services.cli import linked, output
 from services.cli.gateway import Gateway, exit_code
+from services.cli.options import (
+    Account,
+    Currency,
+    Display,
+    Insensitive,
+    Instrument,
+    Kind,
+    Number,
+    Price,
+    RequestId,
+    Tag,
+    TriggerOffset,
+    Venue,
+    new_request_id,
+    number,
+)
 from services.cli.settings import Settings, UsageError
 
 ORDER_COLUMNS = (
@@ -30,30 +45,11 @@ POSITION_COLUMNS = ("instrument", "quantity", "average", "mark", "unrealized", "
 BALANCE_COLUMNS = ("venue", "account", "currency", "equity", "available", "balance", "unrealized")
 FILL_COLUMNS = ("instrument", "side", "quantity", "price", "fee", "in", "liquidity", "exec_id")
 
-Insensitive = typer.Option(case_sensitive=False)
-
 
 def register(app: typer.Typer) -> None:
     for command in (place, modify, cancel, orders, positions, balances, fills):
         app.command()(command)
     app.command("cancel-all")(cancel_all)
-
-
-def number(text: str | None) -> str | None:
-    """The text itself, once it is known to be a finite number; it travels as it was written."""
-    if text is None:
-        return None
-    try:
-        m.Exact(text)
-    except (ValueError, ArithmeticError):
-        raise typer.BadParameter(f"{text!r} is not a number") from None
-    return text
-
-
-Price = Annotated[str | None, typer.Option("--price", "-p", callback=number, metavar="NUMBER")]
-RequestId = Annotated[
-    str | None, typer.Option(help="Idempotency key; the same one again gets the first answer.")
-]
 
 
 def place(
@@ -74,13 +70,8 @@ def place(
     trigger_price: Annotated[
         str | None, typer.Option(callback=number, metavar="NUMBER", help="Of stop orders.")
     ] = None,
-    trigger_offset: Annotated[
-        str | None, typer.Option(callback=number, metavar="NUMBER", help="Of a trailing_stop.")
-    ] = None,
-    display: Annotated[
-        str | None,
-        typer.Option(callback=number, metavar="NUMBER", help="Show only so much in the book."),
-    ] = None,
+    trigger_offset: TriggerOffset = None,
+    display: Display = None,
     trigger: Annotated[m.TriggerPrice | None, Insensitive] = None,
     price_type: Annotated[
         m.PriceType | None,
@@ -108,8 +99,8 @@ def place(
         m.FillCondition | None,
         typer.Option(case_sensitive=False, help="Which execution acts on linked orders."),
     ] = None,
-    account: Annotated[str | None, typer.Option(help="Where a venue has several.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Comes back in every event.")] = None,
+    account: Account = None,
+    tag: Tag = None,
     request_id: RequestId = None,
 ) -> None:
     """Place an order; returns when the venue has answered."""
@@ -161,14 +152,9 @@ def modify(
         str | None,
         typer.Option("--quantity", "-q", callback=number, metavar="NUMBER", help="New total."),
     ] = None,
-    trigger_price: Annotated[str | None, typer.Option(callback=number, metavar="NUMBER")] = None,
-    trigger_offset: Annotated[
-        str | None, typer.Option(callback=number, metavar="NUMBER", help="Of a trailing_stop.")
-    ] = None,
-    display: Annotated[
-        str | None,
-        typer.Option(callback=number, metavar="NUMBER", help="Show only so much in the book."),
-    ] = None,
+    trigger_price: Number = None,
+    trigger_offset: TriggerOffset = None,
+    display: Display = None,
     request_id: RequestId = None,
 ) -> None:
     """Change price, total quantity or another term of an order in place."""
@@ -198,11 +184,11 @@ def cancel(context: typer.Context, client_order_id: str) -> None:
 
 def cancel_all(
     context: typer.Context,
-    venue: Annotated[str | None, typer.Option()] = None,
-    account: Annotated[str | None, typer.Option()] = None,
-    instrument: Annotated[str | None, typer.Option()] = None,
-    kind: Annotated[m.InstrumentKind | None, Insensitive] = None,
-    currency: Annotated[str | None, typer.Option(help="Settlement currency.")] = None,
+    venue: Venue = None,
+    account: Account = None,
+    instrument: Instrument = None,
+    kind: Kind = None,
+    currency: Currency = None,
     tag: Annotated[str | None, typer.Option(help="Only orders that carry it.")] = None,
 ) -> None:
     """Cancel every open order that matches the given filters; without any, all of them."""
@@ -214,21 +200,13 @@ def cancel_all(
         "currency": currency,
         "tag": tag,
     }
-    settings: Settings = context.obj
-    answer = Gateway(settings).call("DELETE", "orders", query=query)
-    if settings.as_json:
-        output.print_json(answer)
-    else:
-        canceled = answer.get("orders", [])
-        print(f"{len(canceled)} order{'' if len(canceled) == 1 else 's'} canceled")
-        print_reason(answer)
-    raise typer.Exit(exit_code(answer))
+    report_canceled(context.obj, "orders", query, "order")
 
 
 def orders(
     context: typer.Context,
-    venue: Annotated[str | None, typer.Option()] = None,
-    instrument: Annotated[str | None, typer.Option()] = None,
+    venue: Venue = None,
+    instrument: Instrument = None,
     closed: Annotated[bool, typer.Option("--all", help="Recently closed ones too.")] = False,
 ) -> None:
     """List open orders."""
@@ -238,7 +216,7 @@ def orders(
 
 def positions(
     context: typer.Context,
-    venue: Annotated[str | None, typer.Option()] = None,
+    venue: Venue = None,
     flat: Annotated[bool, typer.Option("--flat", help="Those of quantity 0 too.")] = False,
 ) -> None:
     """List positions."""
@@ -246,14 +224,14 @@ def positions(
     _list(context.obj, "positions", query, "positions", POSITION_COLUMNS, _position_row)
 
 
-def balances(context: typer.Context, venue: Annotated[str | None, typer.Option()] = None) -> None:
+def balances(context: typer.Context, venue: Venue = None) -> None:
     """List balances."""
     _list(context.obj, "balances", {"venue": venue}, "balances", BALANCE_COLUMNS, _balance_row)
 
 
 def fills(
     context: typer.Context,
-    instrument: Annotated[str | None, typer.Option()] = None,
+    instrument: Instrument = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
 ) -> None:
     """List own executions, newest first."""
@@ -262,10 +240,6 @@ def fills(
 
 
 # --- helpers ---
-
-
-def new_request_id() -> str:
-    return f"cli-{secrets.token_hex(8)}"
 
 
 def _order_path(client_order_id: str) -> str:
@@ -297,6 +271,19 @@ def _print_order(order: dict[str, Any]) -> None:
         f" {order.get('side', '')} {order.get('quantity', '')} {order.get('instrument', '')}{price}"
         + (progress if filled and float(filled) else "")
     )
+
+
+def report_canceled(settings: Settings, path: str, query: dict[str, Any], what: str) -> None:
+    """Cancel all that match; say how many there were, and which account refused."""
+    answer = Gateway(settings).call("DELETE", path, query=query)
+    if settings.as_json:
+        output.print_json(answer)
+    else:
+        count = len(answer.get("orders", []))
+        print(f"{count} {what}{'' if count == 1 else 's'} canceled")
+        for result in answer.get("results", []):
+            print_reason(result)
+    raise typer.Exit(exit_code(answer))
 
 
 def print_reason(answer: dict[str, Any]) -> None:

@@ -10,10 +10,21 @@ from typing import Annotated, Any
 
 import typer
 
-from common import messages as m
 from services.cli import output
 from services.cli.gateway import Gateway, exit_code
-from services.cli.orders import Insensitive, new_request_id, number, print_reason
+from services.cli.options import (
+    Account,
+    Currency,
+    Instrument,
+    Kind,
+    Number,
+    RequestId,
+    Tag,
+    Venue,
+    new_request_id,
+    number,
+)
+from services.cli.orders import print_reason, report_canceled
 from services.cli.settings import Settings, UsageError
 
 SIDE_COLUMNS = ("instrument", "side", "client_order_id", "status", "note")
@@ -44,14 +55,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(mmp, name="mmp")
 
 
-Account = Annotated[str | None, typer.Option(help="Where a venue has several.")]
-Venue = Annotated[str | None, typer.Option()]
-RequestId = Annotated[
-    str | None, typer.Option(help="Idempotency key; the same one again gets the first answer.")
-]
-Number = Annotated[str | None, typer.Option(callback=number, metavar="NUMBER")]
-
-
 # --- quotes ---
 
 
@@ -66,7 +69,7 @@ def quote(
     quote_set: Annotated[str | None, typer.Option(help="Names them for cancel-quotes.")] = None,
     post_only: Annotated[bool, typer.Option("--post-only")] = False,
     account: Account = None,
-    tag: Annotated[str | None, typer.Option(help="Comes back in every event.")] = None,
+    tag: Tag = None,
     request_id: RequestId = None,
 ) -> None:
     """Quote many instruments at once; returns when the venue has answered.
@@ -130,9 +133,9 @@ def cancel_quotes(
     context: typer.Context,
     venue: Venue = None,
     account: Account = None,
-    instrument: Annotated[str | None, typer.Option()] = None,
-    kind: Annotated[m.InstrumentKind | None, Insensitive] = None,
-    currency: Annotated[str | None, typer.Option(help="Settlement currency.")] = None,
+    instrument: Instrument = None,
+    kind: Kind = None,
+    currency: Currency = None,
     quote_set: Annotated[str | None, typer.Option(help="Sent under this name.")] = None,
     mmp_group: Annotated[str | None, typer.Option(help="Of this group.")] = None,
     min_delta: Number = None,
@@ -150,16 +153,7 @@ def cancel_quotes(
         "min_delta": min_delta,
         "max_delta": max_delta,
     }
-    settings: Settings = context.obj
-    answer = Gateway(settings).call("DELETE", "mass_quotes", query=query)
-    if settings.as_json:
-        output.print_json(answer)
-    else:
-        count = len(answer.get("orders", []))
-        print(f"{count} quote{'' if count == 1 else 's'} canceled")
-        for result in answer.get("results", []):
-            print_reason(result)
-    raise typer.Exit(exit_code(answer))
+    report_canceled(context.obj, "mass_quotes", query, "quote")
 
 
 # --- protection ---
@@ -197,11 +191,7 @@ def set_protection(
     account: Account = None,
 ) -> None:
     """Set the protection of a group: the limits of what may trade within the interval."""
-    body = {
-        "venue": venue,
-        "account": account,
-        "index": index,
-        "mmp_group": group,
+    terms = {
         "interval_s": interval,
         "frozen_s": frozen,
         "max_quote_quantity": max_quote,
@@ -209,9 +199,8 @@ def set_protection(
         "delta_limit": delta,
         "vega_limit": vega,
         "trade_count_limit": trades,
-        "request_id": new_request_id(),
     }
-    _change(context.obj, "PUT", "mmp", body)
+    _change(context.obj, "PUT", "mmp", _group(venue, account, index, group) | terms)
 
 
 @mmp.command()
@@ -223,14 +212,18 @@ def reset(
     account: Account = None,
 ) -> None:
     """Take quotes again after protection acted."""
-    body = {
+    _change(context.obj, "POST", "mmp/reset", _group(venue, account, index, group))
+
+
+def _group(venue: str | None, account: str | None, index: str, group: str | None) -> dict[str, Any]:
+    """Whose protection it is about."""
+    return {
         "venue": venue,
         "account": account,
         "index": index,
         "mmp_group": group,
         "request_id": new_request_id(),
     }
-    _change(context.obj, "POST", "mmp/reset", body)
 
 
 def _change(settings: Settings, method: str, path: str, body: dict[str, Any]) -> None:
