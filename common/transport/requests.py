@@ -41,10 +41,11 @@ class Answerer:
 
     def reply(self, peer: bytes, reply: m.CommandReply) -> bool:
         """Send the one answer; False when the peer is gone."""
+        frames = codec.encode_reply(self._process, now_ns(), reply)
+        if len(frames[1]) > sockets.MAX_MESSAGE_BYTES:
+            frames = codec.encode_reply(self._process, now_ns(), _too_large(reply))
         try:
-            self._socket.send_multipart(
-                [peer, *codec.encode_reply(self._process, now_ns(), reply)], zmq.NOBLOCK
-            )
+            self._socket.send_multipart([peer, *frames], zmq.NOBLOCK)
         except zmq.ZMQError:
             return False
         self._reader.poke()
@@ -77,6 +78,16 @@ class Answerer:
         self._on_event(
             CommandReceived(peer, header.request_id, header.sender, header.sent_ns, command)
         )
+
+
+def _too_large(reply: m.CommandReply) -> m.CommandReply:
+    """In place of an answer that would cost the asker its connection, for good. What was done is
+    not told by it, so that a command is in doubt."""
+    text = "the answer is over 1 MiB: ask for less, one order or one owner at a time"
+    in_doubt = reply.accepted or reply.in_doubt
+    return m.CommandReply(
+        reply.request_id, False, m.RejectReason.UNSUPPORTED, text, in_doubt=in_doubt
+    )
 
 
 class Asker:
