@@ -79,6 +79,18 @@ def check_keys(config: DeskConfig, source: Path) -> None:
     KeyFile(config.gateway, str(source), strategies).load()
 
 
+def check_recorder(config: DeskConfig, source: Path) -> None:
+    """What is to be recorded is published.
+
+    Raises:
+        ConfigError: names the topic.
+    """
+    if config.recorder is not None:
+        from services.recorder.recording import check  # with all that a recorder needs
+
+        check(config.recorder, config, str(source))
+
+
 def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool]:
     """Start what the configuration lists and wait until all of it is ready.
 
@@ -94,6 +106,7 @@ def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool
     check_secrets(config, path)
     check_limits(config, path)
     check_keys(config, path)
+    check_recorder(config, path)
     supervisor = Supervisor(settings.run_dir)
     running = supervisor.pid() is not None
     if not running:

@@ -16,6 +16,7 @@ from common.replay import Moment
 from services.cli import output
 from services.cli.settings import CliError, Settings, UsageError
 from services.cli.supervisor import Supervisor
+from services.recorder.topics import problem_of
 
 MAX_SPEED = "max"
 QUIET = "WARNING"
@@ -49,6 +50,8 @@ def record(
     wanted = RecorderConfig(topics or [], raw, str(directory.absolute()))
     if (not wanted.topics and not raw) or "" in wanted.topics:
         raise UsageError("name the topics to record, or --raw", "topics")
+    if problem := problem_of(wanted.topics, config):
+        raise UsageError(problem, "topics")
     if Supervisor(settings.run_dir).pid() is None:
         raise CliError(f"no desk runs in {settings.run_dir.path}; start one with `crossdesk up`")
     from services.recorder.core import GaveUp

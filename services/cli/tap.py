@@ -12,8 +12,9 @@ from common.codec import subscription
 from common.config import DeskConfig
 from services.cli import output
 from services.cli.processes import processes
-from services.cli.settings import CliError, Settings
+from services.cli.settings import CliError, Settings, UsageError
 from services.cli.supervisor import Supervisor
+from services.recorder.topics import problem_of
 
 ENVELOPE = (
     "schema",
@@ -45,6 +46,8 @@ def tap(
     """Print bus messages until Ctrl-C. An exact topic starts the venue's feed, a prefix not."""
     settings: Settings = context.obj
     config = settings.load_config()
+    if problem := problem_of(topics, config):
+        raise UsageError(problem, "topics")
     if Supervisor(settings.run_dir).pid() is None:
         raise CliError(f"no desk runs in {settings.run_dir.path}; start one with `crossdesk up`")
     socket = _socket(settings, config)

@@ -12,7 +12,7 @@ def build(arguments: service.Arguments) -> Shell:
     source, settings = str(arguments.config_path), arguments.config.recorder
     if settings is None:
         raise ConfigError(source, "recorder", "is not configured")
-    check(settings, source)
+    check(settings, arguments.config, source)
     return recorder(arguments.config, settings, arguments.run_dir, "recorder")
 
 

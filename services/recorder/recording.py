@@ -14,6 +14,7 @@ from services.cli.processes import processes
 from services.recorder.core import MB, GaveUp, Recorder
 from services.recorder.player import Finished, Player
 from services.recorder.shell import Files
+from services.recorder.topics import problem_of
 
 ABOVE_ZERO = (
     "rotate_mb",
@@ -23,9 +24,10 @@ ABOVE_ZERO = (
     "flush_seconds",
     "max_waiting_rows",
 )
+LAST_S = 1.0  # for readers to take the last messages of a replay
 
 
-def check(config: RecorderConfig, source: str) -> None:
+def check(config: RecorderConfig, desk: DeskConfig, source: str) -> None:
     """Raises ConfigError."""
     for field in ABOVE_ZERO:
         if not getattr(config, field) > 0:
@@ -34,6 +36,8 @@ def check(config: RecorderConfig, source: str) -> None:
         raise ConfigError(source, "recorder.topics", "name at least one topic")
     if "" in config.topics:
         raise ConfigError(source, "recorder.topics", "a topic is empty")
+    if problem := problem_of(config.topics, desk):
+        raise ConfigError(source, "recorder.topics", problem)
 
 
 def _stay(_: GaveUp) -> None:
@@ -72,7 +76,7 @@ def replayer(
 
     def finish(finished: Finished) -> None:
         done.append(finished)
-        shell.stop()
+        shell.loop.call_later(LAST_S, shell.stop)
 
     shell.extend(Finished, finish)
     return shell, done

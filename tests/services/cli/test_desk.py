@@ -40,7 +40,7 @@ def test_row_86_a_broken_configuration_is_code_78_for_every_command(
     run: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "desk.yaml").write_text("desk: x\nbogus: 1\nvenues: {}\n")
-    for command in ("up", "status", "orders", "config", "logs", "tap x"):
+    for command in ("up", "status", "orders", "config", "logs", "tap health."):
         result = run(*command.split())
         assert result.code == 78, command
         assert "bogus" in result.err

@@ -67,3 +67,10 @@ def test_tap_needs_a_desk(run: Any) -> None:
     result = run("tap", "health.gateway")
     assert result.code == 1
     assert "no desk runs" in result.err
+
+
+@pytest.mark.parametrize("command", ["tap", "record"])
+def test_an_unknown_topic_is_told_with_those_that_there_are(run: Any, command: str) -> None:
+    result = run(command, "foo.bar")
+    assert (result.code, result.out) == (2, "")
+    assert "no topic begins with 'foo'; there are account, alert, book" in result.err

@@ -59,7 +59,12 @@ def test_a_directory_that_cannot_be_made_degrades_the_recorder(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("setting", "problem"),
-    [("", "topics"), ("topics: [a], rotate_mb: 0", "rotate_mb"), ("topics: ['']", "empty")],
+    [
+        ("", "topics"),
+        ("topics: [a], rotate_mb: 0", "rotate_mb"),
+        ("topics: ['']", "empty"),
+        ("topics: [foo.bar]", "recorder.topics: no topic begins with 'foo'"),
+    ],
 )
 def test_a_bad_configuration_is_one_sentence(tmp_path: Path, setting: str, problem: str) -> None:
     config = tmp_path / "desk.yaml"
