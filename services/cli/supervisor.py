@@ -113,9 +113,9 @@ class Supervisor:
         """Fine if it runs already. wait: until it has stayed up for a second. Raises: CliError."""
         self._tell("startProcess", name, wait, fine=ALREADY_STARTED_FAULT)
 
-    def stop_process(self, name: str) -> bool:
-        """Stop it and wait; False: it did not run. Raises: CliError."""
-        return self._tell("stopProcess", name, True, fine=NOT_RUNNING_FAULT)
+    def stop_process(self, name: str, *, wait: bool = True) -> bool:
+        """Stop it; False: it did not run. wait: until it has ended. Raises: CliError."""
+        return self._tell("stopProcess", name, wait, fine=NOT_RUNNING_FAULT)
 
     def _tell(self, method: str, *arguments: object, fine: int) -> bool:
         """fine: the fault that says that it is so already."""

@@ -36,6 +36,7 @@ STARTS = 3
 ENGINE = "trading_engine."
 ALIVE = frozenset({"STARTING", "RUNNING"})
 ENDED = frozenset({"EXITED", "BACKOFF", "FATAL"})
+AT_REST = frozenset({"STOPPED", "FATAL"})  # until somebody asks supervisord to start it
 WELL = frozenset({"ready", "degraded"})
 LEVELS = {"INFO": 0, "WARNING": 1, "ERROR": 2}
 Event = c.Event | ProcessChanged | ProcessesListed
@@ -175,7 +176,8 @@ class Watchdog:
             process.was_ready = False
             # One that beat for somebody before us has to beat for us within our first seconds.
             process.silent_ns = min(event.age_s, OLD_S) * NS_PER_S
-            process.given_up = process.given_up and not is_new
+            # supervisord may start it once more before it hears that we gave it up.
+            process.given_up = process.given_up and process.state not in AT_REST
         process.state, process.pid = event.state, event.pid or process.pid
 
     def _on_ended(self, name: str, process: Watched, now_ns: int) -> None:

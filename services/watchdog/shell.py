@@ -14,7 +14,9 @@ from loguru import logger
 
 from common.transport.loop import Shell
 from common.transport.receivers import Courier
-from services.cli.supervisor import NOT_THERE, Supervisor
+from services.cli.settings import CliError
+from services.cli.supervisor import Supervisor
+from services.watchdog.core import AT_REST
 from services.watchdog.events import GiveUp, Kill, ProcessChanged, ProcessesListed, Tell
 
 STDIN, STDOUT = 0, 1
@@ -23,6 +25,7 @@ PREFIX = "PROCESS_STATE_"
 MAX_BUFFER = 1 << 20
 WAKES, WAKE_S = 3, 0.05
 ASK_AGAIN_S = 0.2
+STOP_S = 60.0
 
 
 class Listener:
@@ -116,12 +119,19 @@ class Listener:
         self._in_background(partial(self._stop_process, command.name))
 
     def _stop_process(self, name: str) -> None:
-        import xmlrpc.client
-
+        """Also one that has ended and is started again: supervisord stops only what runs."""
+        deadline = time.monotonic() + STOP_S
         try:
-            self._supervisor.call("stopProcess", name, False)
-        except (*NOT_THERE, xmlrpc.client.Fault) as error:
-            logger.warning("{} was not stopped: {}", name, error)
+            while not self._supervisor.stop_process(name, wait=False) and not self._rests(name):
+                if time.monotonic() > deadline:
+                    raise CliError("it ends and starts all the time")
+                time.sleep(ASK_AGAIN_S)
+        except CliError as error:
+            logger.warning("{} was not stopped: {}", name, error.text)
+
+    def _rests(self, name: str) -> bool:
+        states = {row["name"]: row["statename"] for row in self._supervisor.states()}
+        return states.get(name) in AT_REST
 
     def _tell(self, command: Tell) -> None:
         for courier in self._couriers:

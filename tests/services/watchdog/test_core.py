@@ -150,8 +150,12 @@ def test_ready_is_who_has_heard_every_process_that_runs(bench: Bench):
     )
     ends(bench, 3, GATEWAY)
     assert bench.of(c.SetState)[-1] == c.SetState("degraded", f"given up: {GATEWAY}")
+    bench.state("STARTING", 30, GATEWAY)  # before supervisord has heard of it
+    bench.state("STOPPING", 30, GATEWAY)
+    bench.state("STOPPED", 0, GATEWAY)
+    assert bench.of(c.SetState)[-1] == c.SetState("degraded", f"given up: {GATEWAY}")
     bench.state("STARTING", 0, GATEWAY)
-    bench.beat(pid=30, name=GATEWAY)
+    bench.beat(pid=31, name=GATEWAY)
     assert bench.states()[-1] == "ready"
 
 
