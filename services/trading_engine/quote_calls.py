@@ -119,9 +119,8 @@ class QuoteCalls:
 
     def _reserve(self, call: QuoteCall, step: Step) -> None:
         """Both the order and what may come in its place count."""
-        state, sent = step.order.state, step.sent
-        name, key = _reserved(call, state.client_order_id), (state.instrument, sent.side)
-        self._state.store.reserve(name, key, sent.quantity)
+        name = _reserved(call, step.order.state.client_order_id)
+        self._state.store.reserve(name, step.order, step.sent.quantity)
 
     def resume(self, sent: Iterable[IntentRecord]) -> None:
         """Replacements of an earlier life of which it is not known what came of them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
@@ -39,7 +39,8 @@ class OrderStore:
         self._moves: dict[str, Decimal] = {}
         self._groups: dict[str, dict[str, Order]] = {}  # linked orders by link_id
         self._working: dict[tuple[str, m.Side], Decimal] = {}
-        self._reserved: dict[str, tuple[tuple[str, m.Side], Decimal]] = {}
+        self._reserved: dict[str, tuple[Order, Decimal]] = {}
+        self._replaced: Counter[str] = Counter()  # how often something is reserved for each
         self._counted: dict[str, tuple[tuple[str, m.Side], Decimal]] = {}
 
     # --- orders -------------------------------------------------------------------------------
@@ -59,7 +60,7 @@ class OrderStore:
         if order.state.link_id:
             self._count_group(order)
         else:
-            self._count(order, leaves_of(order))
+            self._count(order, self.counted_alone(order))
         if not order.is_final:
             self._closed.pop(client_order_id, None)
             self.open[client_order_id] = order
@@ -89,15 +90,30 @@ class OrderStore:
             working -= counted[1]
         return working
 
-    def reserve(self, name: str, key: tuple[str, m.Side], quantity: Decimal) -> None:
-        """Count what may become an order of its own, until it is released."""
-        self._reserved[name] = key, quantity
+    def counted_alone(self, order: Order) -> Decimal:
+        """What an order without links counts: what it is to be replaced by is reserved, or it."""
+        if self._replaced[order.state.client_order_id]:
+            return order.state.leaves_quantity
+        return leaves_of(order)
+
+    def reserve(self, name: str, order: Order, quantity: Decimal) -> None:
+        """Count what may come in place of an order as one of its own, until it is released."""
+        self._reserved[name] = order, quantity
+        self._replaced[order.state.client_order_id] += 1
+        key = order.state.instrument, order.state.side
         self._working[key] = self._working.get(key, ZERO) + quantity
+        self._count(order, self.counted_alone(order))
 
     def release(self, name: str) -> None:
-        key, quantity = self._reserved.pop(name, (None, ZERO))
-        if key is not None:
-            self._working[key] -= quantity
+        order, quantity = self._reserved.pop(name, (None, ZERO))
+        if order is None:
+            return
+        client_order_id = order.state.client_order_id
+        self._replaced[client_order_id] -= 1
+        if not self._replaced[client_order_id]:
+            del self._replaced[client_order_id]
+        self._working[order.state.instrument, order.state.side] -= quantity
+        self._count(order, self.counted_alone(order))
 
     def held_instruments(self) -> set[str]:
         """Those with a position or open orders."""

@@ -150,11 +150,12 @@ class Checker:
         venue could fill."""
         sums: dict[tuple[str, m.Side], Decimal] = {}
         ours: Counter[tuple[str, m.Side]] = Counter()
-        for order, quantity in _counted(store):
-            key = order.instrument, order.side
+        for state, quantity in _counted(store):
+            key = state.instrument, state.side
             sums[key] = sums.get(key, ZERO) + quantity
-            ours[key] += ZERO if order.external else quantity  # type: ignore[assignment]
-        for key, quantity in store._reserved.values():
+            ours[key] += ZERO if state.external else quantity  # type: ignore[assignment]
+        for order, quantity in store._reserved.values():
+            key = order.state.instrument, order.state.side
             sums[key] = sums.get(key, ZERO) + quantity
             ours[key] += quantity  # type: ignore[assignment]
         for instrument in {name for name, _ in sums} | store.held_instruments():
@@ -499,7 +500,9 @@ def _counted(store: OrderStore) -> Iterator[tuple[m.OrderUpdated, Decimal]]:
         if order.state.link_id:
             links[order.state.link_id] = None
         else:
-            yield order.state, groups.leaves_of(order)
+            replaced = {id(each) for each, _ in store._reserved.values()}
+            leaves = order.state.leaves_quantity
+            yield order.state, leaves if id(order) in replaced else groups.leaves_of(order)
     for link_id in links:
         for order, quantity in groups.counted(list(store._groups[link_id].values())):
             if not order.is_final:

@@ -725,3 +725,13 @@ def test_prices_come_before_the_first_quote_is_judged() -> None:
         told = QUOTE if name == "quote" else TICKER
         made.bus(f"{name}.{FUTURE}", msgspec.structs.replace(told, instrument=FUTURE))
     assert made.replies(request)[0].accepted
+
+
+def test_a_larger_replacement_counts_with_what_it_replaces_and_no_more() -> None:
+    made = bench(limits=LimitsConfig(max_position={PERP: "250"}))
+    quoted(made, entry("49000", None, "60"))
+    made.held = []
+    made.ask(quote(entry("49100", None, "190")))
+    assert buying(made) == D(250)
+    made.release()
+    assert buying(made) == D(190)
