@@ -139,6 +139,7 @@ def rate_of(feeder: Running, seconds: float) -> float:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_promise_9_every_loss_is_known_within_a_second(running: Streams) -> None:
     feeder = fed(running, rate=RATE, losses_per_s=40.0)
     readers = [reading(running, name) for name in ("one", "two")]
@@ -158,6 +159,7 @@ def test_promise_9_every_loss_is_known_within_a_second(running: Streams) -> None
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_promise_10_joins_have_no_holes(running: Streams) -> None:
     feeder = fed(running, rate=RATE)
     readers = [reading(running, name) for name in ("one", "two")]
@@ -175,6 +177,7 @@ def test_promise_10_joins_have_no_holes(running: Streams) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("same", [True, False])
 def test_promise_10_a_hundred_join_at_once(running: Streams, same: bool) -> None:
     feeder = fed(running, rate=RATE)
@@ -197,6 +200,7 @@ def test_promise_10_a_hundred_join_at_once(running: Streams, same: bool) -> None
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_promise_11_a_stopped_reader_costs_the_others_nothing(running: Streams) -> None:
     feeder = fed(running, rate=RATE)
     others = [reading(running, name) for name in ("one", "two")]
