@@ -72,6 +72,13 @@ REQUEST_ID = Field(
 )
 PRICE = Field("price", "Limit price; of LIMIT kinds alone.", "number", example="50000.5")
 KIND = Field("kind", "Only this kind.", words=_words(m.InstrumentKind))
+FILTERS = [
+    VENUE,
+    ACCOUNT,
+    msgspec.structs.replace(INSTRUMENT, required=False),
+    KIND,
+    Field("currency", "Only instruments settled in it."),
+]
 PLACE = [
     INSTRUMENT,
     Field("side", "BUY or SELL.", required=True, words=_words(m.Side), example="BUY"),
@@ -253,11 +260,7 @@ ROUTES = [
         "CancelAllAnswer",
         "cancel",
         [
-            VENUE,
-            ACCOUNT,
-            msgspec.structs.replace(INSTRUMENT, required=False),
-            KIND,
-            Field("currency", "Only instruments settled in it."),
+            *FILTERS,
             Field("tag", "Only orders with this tag."),
             Field("owner", "Only orders of this owner; needs `admin` for others'."),
             REQUEST_ID,
@@ -283,11 +286,7 @@ ROUTES = [
         "CancelAllAnswer",
         "cancel",
         [
-            VENUE,
-            ACCOUNT,
-            msgspec.structs.replace(INSTRUMENT, required=False),
-            KIND,
-            Field("currency", "Only instruments settled in it."),
+            *FILTERS,
             Field("quote_set", "Only those that were sent under this name."),
             Field("mmp_group", "Only those of this group."),
             Field("owner", "Only quotes of this owner; needs `admin` for others'."),

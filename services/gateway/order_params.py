@@ -5,6 +5,8 @@ Only their form is judged here; the engine and the venue do the rest.
 
 from __future__ import annotations
 
+from typing import Any
+
 from common import messages as m
 from common.domain.risk import PRICED, TRAILING, TRIGGERED, WAITING
 from services.gateway.params import Params
@@ -15,26 +17,17 @@ CHANGES = ("price", "quantity", "trigger_price", "trigger_offset", "display_quan
 
 
 def place_command(params: Params, instrument: str, owner: str) -> m.PlaceOrder:
-    terms = _Terms(params)
+    terms = _terms(params)
     quantity = params.required_number("quantity")
     check_quantity(quantity)
     contingency_type = params.word("contingency_type", m.ContingencyType)
     return m.PlaceOrder(
         instrument=instrument,
-        side=terms.side,
         quantity=quantity,
-        order_type=terms.order_type,
-        price=terms.price,
-        time_in_force=terms.time_in_force,
-        post_only=terms.post_only,
-        reduce_only=terms.reduce_only,
-        trigger_price=terms.trigger_price,
-        trigger=terms.trigger,
+        **terms,
         owner=owner,
-        tag=terms.tag,
         expires_ns=params.integer("expires_ns", 0, 0, 2**63 - 1),
         reprice=params.flag("reprice"),
-        trigger_offset=terms.trigger_offset,
         display_quantity=params.number("display_quantity"),
         contingency_type=contingency_type,
         fill_condition=params.word("fill_condition", m.FillCondition),
@@ -75,24 +68,26 @@ def check_quantity(quantity: m.Exact | None) -> None:
         raise CallError("BAD_PARAMETER", "quantity is greater than 0", "quantity")
 
 
-class _Terms:
-    """What a first order and a linked one have in common."""
-
-    def __init__(self, params: Params) -> None:
-        kind = params.word("type", m.OrderType) or m.OrderType.LIMIT
-        self.order_type = kind
-        self.price = _price(params, "price", kind in PRICED, kind)
-        self.trigger_price = _price(params, "trigger_price", kind in TRIGGERED, kind)
-        self.trigger_offset = _price(params, "trigger_offset", kind in TRAILING, kind)
-        trigger = params.word("trigger", m.TriggerPrice)
-        if trigger is not None and kind not in WAITING:
-            raise CallError("BAD_PARAMETER", f"a {kind} order has no trigger", "trigger")
-        self.trigger = trigger or (m.TriggerPrice.MARK if kind in WAITING else None)
-        self.side = params.required_word("side", m.Side)
-        self.time_in_force = params.word("time_in_force", m.TimeInForce) or m.TimeInForce.GTC
-        self.post_only = params.flag("post_only")
-        self.reduce_only = params.flag("reduce_only")
-        self.tag = params.name("tag")
+def _terms(params: Params) -> dict[str, Any]:
+    """What a first order and a linked one have in common, by the names of their fields."""
+    kind = params.word("type", m.OrderType) or m.OrderType.LIMIT
+    prices = {
+        "price": _price(params, "price", kind in PRICED, kind),
+        "trigger_price": _price(params, "trigger_price", kind in TRIGGERED, kind),
+        "trigger_offset": _price(params, "trigger_offset", kind in TRAILING, kind),
+    }
+    trigger = params.word("trigger", m.TriggerPrice)
+    if trigger is not None and kind not in WAITING:
+        raise CallError("BAD_PARAMETER", f"a {kind} order has no trigger", "trigger")
+    return prices | {
+        "order_type": kind,
+        "trigger": trigger or (m.TriggerPrice.MARK if kind in WAITING else None),
+        "side": params.required_word("side", m.Side),
+        "time_in_force": params.word("time_in_force", m.TimeInForce) or m.TimeInForce.GTC,
+        "post_only": params.flag("post_only"),
+        "reduce_only": params.flag("reduce_only"),
+        "tag": params.name("tag"),
+    }
 
 
 def _linked_orders(params: Params, kind: m.ContingencyType | None) -> list[m.LinkedOrder]:
@@ -117,21 +112,9 @@ def _linked_orders(params: Params, kind: m.ContingencyType | None) -> list[m.Lin
 def _linked_order(params: Params) -> m.LinkedOrder:
     quantity = params.number("quantity")
     check_quantity(quantity)
-    terms = _Terms(params)
+    terms = _terms(params)
     params.finish()
-    return m.LinkedOrder(
-        side=terms.side,
-        quantity=quantity,
-        order_type=terms.order_type,
-        price=terms.price,
-        time_in_force=terms.time_in_force,
-        post_only=terms.post_only,
-        reduce_only=terms.reduce_only,
-        trigger_price=terms.trigger_price,
-        trigger=terms.trigger,
-        trigger_offset=terms.trigger_offset,
-        tag=terms.tag,
-    )
+    return m.LinkedOrder(quantity=quantity, **terms)
 
 
 def _price(params: Params, field: str, is_wanted: bool, order_type: m.OrderType) -> m.Exact | None:

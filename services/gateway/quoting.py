@@ -13,6 +13,7 @@ from common.domain.quotes import WantedSide, sides_of
 from common.messages import RejectReason as R
 from services.gateway.accounts import Account
 from services.gateway.calls import Answer, Ask, Caller, Question, Result, Row
+from services.gateway.cancels import all_canceled, filters, judged
 from services.gateway.params import Params
 from services.gateway.permits import Permits
 from services.gateway.reading import Reading, not_answering, target
@@ -95,49 +96,25 @@ class Quoting:
         if len(venues) > 1:
             text = f"one mass quote is for one venue, not {', '.join(sorted(venues))}"
             raise CallError("BAD_PARAMETER", text, "quotes")
-        venue = venues.pop()
-        known = [account for account in self._reading.accounts if account[0] == venue]
-        if not known:
-            raise CallError("NOT_FOUND", f"the desk has no account at {venue}", "quotes")
-        chosen = [account for account in known if name in (None, account[1])]
-        if not chosen:
-            names = ", ".join(account[1] for account in known)
-            raise CallError("BAD_PARAMETER", f"account is one of {names}", "account")
-        return chosen[0]
+        return self._reading.account_at(entries[0].instrument, name, "quotes")
 
     def cancel_quotes(self, caller: Caller) -> Result:
-        params = caller.params
-        accounts = self._reading.chosen_accounts(params)
-        wanted = params.optional_text("instrument")
-        kind = params.word("kind", m.InstrumentKind)
-        names = {
-            field: params.name(field) or None
-            for field in ("currency", "quote_set", "mmp_group", "owner")
-        }
-        deltas = params.number("min_delta"), params.number("max_delta")
-        request_id = params.name("request_id") or self._reading.new_id()
-        params.finish()
-        if (deltas[0] is None) != (deltas[1] is None):
+        chosen = filters(caller, self._reading, "quote_set", "mmp_group")
+        low, high = (caller.params.number(name) for name in ("min_delta", "max_delta"))
+        caller.params.finish()
+        if (low is None) != (high is None):
             text = "give min_delta and max_delta, or neither"
             raise CallError("BAD_PARAMETER", text, "min_delta")
-        instrument = self._reading.catalog.resolve(wanted) if wanted else None
-        if instrument is not None:
-            accounts = [account for account in accounts if instrument.startswith(account[0] + ".")]
-        owner = names.pop("owner")
-        if caller.owner is not None and owner not in (None, caller.owner):
-            raise CallError("FORBIDDEN", "quotes of other owners need the scope 'admin'", "owner")
-        low, high = (None if delta is None else float(delta) for delta in deltas)
         command = m.CancelQuotes(
-            instrument,
-            kind,
-            owner=caller.owner or owner,
-            min_delta=low,
-            max_delta=high,
-            **names,
+            chosen.instrument,
+            chosen.kind,
+            currency=chosen.currency,
+            owner=chosen.owner,
+            min_delta=None if low is None else float(low),
+            max_delta=None if high is None else float(high),
+            **chosen.names,
         )
-        wide = caller.desk_wide(request_id)
-        questions = [Question(target("orders", pair), wide, command) for pair in accounts]
-        return Ask(questions, _canceled)
+        return Ask(chosen.questions(command), _canceled)
 
     # --- protection ---------------------------------------------------------------------------
 
@@ -214,7 +191,7 @@ def _quote_answer(answer: Answer, command: m.MassQuote) -> Row:
         reply = m.CommandReply(answer.request_id, False, text=NOT_ANSWERED, in_doubt=True)
     sides = sides_of(command) if reply.results else []
     results = [_side_row(side, result) for side, result in zip(sides, reply.results, strict=False)]
-    return _judged(reply) | {
+    return judged(reply) | {
         "field": reply.field,
         "orders": [row(order) for order in reply.orders],
         "results": results,
@@ -228,38 +205,14 @@ def _side_row(side: WantedSide, result: m.CommandReply) -> Row:
         "side": side.side,
         "client_order_id": order.client_order_id if order else "",
         "status": order.status if order else None,
-        **_judged(result),
+        **judged(result),
         "field": result.field,
-    }
-
-
-def _judged(reply: m.CommandReply) -> Row:
-    return {
-        "accepted": reply.accepted,
-        "reason": reply.reason,
-        "text": reply.text,
-        "in_doubt": reply.in_doubt,
     }
 
 
 def _canceled(answers: list[Answer]) -> Row:
     """A venue without quotes has none to cancel, unless it is the only one that was asked."""
-    orders = [order for answer in answers if answer.reply for order in answer.reply.orders]
-    results = []
-    for answer in _with_quotes(answers):
-        _, venue, account = answer.target.split(".", 2)
-        reply = answer.reply
-        if reply is None:
-            sent = answer.failure is not None and answer.failure.sent
-            text = not_answering(answer).text
-            reply = m.CommandReply(answer.request_id, False, text=text, in_doubt=sent)
-        results.append({"venue": venue, "account": account, **_judged(reply)})
-    return {
-        "accepted": all(result["accepted"] for result in results),
-        "in_doubt": any(result["in_doubt"] for result in results),
-        "orders": [row(order) for order in orders],
-        "results": results,
-    }
+    return all_canceled(_with_quotes(answers))
 
 
 def _with_quotes(answers: list[Answer]) -> list[Answer]:
@@ -286,4 +239,4 @@ def _protection_answer(answer: Answer) -> Row:
         text = "the engine did not answer in time; ask for the protections to see what holds"
         reply = m.CommandReply(answer.request_id, False, text=text, in_doubt=True)
     protections = [row(protection) for protection in reply.protections]
-    return _judged(reply) | {"field": reply.field, "protections": protections}
+    return judged(reply) | {"field": reply.field, "protections": protections}

@@ -67,6 +67,22 @@ class Reading:
             raise CallError("BAD_PARAMETER", f"account is one of {known}", "account")
         return chosen
 
+    def account_at(self, instrument: str, name: str | None, field: str) -> Account:
+        """The named account at the venue of an instrument, or the first one there.
+
+        Raises:
+            CallError: there is none; field: where the instrument was said.
+        """
+        venue = instrument.partition(".")[0]
+        known = [account for account in self.accounts if account[0] == venue]
+        if not known:
+            raise CallError("NOT_FOUND", f"the desk has no account at {venue}", field)
+        chosen = [account for account in known if name in (None, account[1])]
+        if not chosen:
+            names = ", ".join(account[1] for account in known)
+            raise CallError("BAD_PARAMETER", f"account is one of {names}", "account")
+        return chosen[0]
+
     # --- market data
 
     def instruments(self, caller: Caller) -> Result:

@@ -16,6 +16,7 @@ from common.core import SetLatch
 from common.domain.modes import scope_of
 from services.gateway.accounts import Account
 from services.gateway.calls import Answer, Ask, Caller, Do, Question, Result, Row
+from services.gateway.cancels import all_canceled, filters, judgement
 from services.gateway.keys import Key
 from services.gateway.order_params import largest_quantity, modify_command, place_command
 from services.gateway.params import Params
@@ -36,7 +37,9 @@ class Trading:
     def place(self, caller: Caller) -> Result:
         params = caller.params
         instrument = self._reading.catalog.resolve(params.text("instrument"))
-        account = self._account(params, instrument)
+        account = self._reading.account_at(
+            instrument, params.optional_text("account"), "instrument"
+        )
         request_id = params.name("request_id") or self._reading.new_id()
         command = place_command(params, instrument, _owner(caller))
         params.finish()
@@ -69,24 +72,12 @@ class Trading:
         return self._ask(account, request_id, command, caller)
 
     def cancel_all(self, caller: Caller) -> Result:
-        params = caller.params
-        accounts = self._reading.chosen_accounts(params)
-        wanted = params.optional_text("instrument")
-        kind = params.word("kind", m.InstrumentKind)
-        currency = params.name("currency") or None
-        tag = params.name("tag") or None
-        owner = params.name("owner") or None
-        request_id = params.name("request_id") or self._reading.new_id()
-        params.finish()
-        instrument = self._reading.catalog.resolve(wanted) if wanted else None
-        if instrument is not None:
-            accounts = [account for account in accounts if instrument.startswith(account[0] + ".")]
-        if caller.owner is not None and owner not in (None, caller.owner):
-            raise CallError("FORBIDDEN", "orders of other owners need the scope 'admin'", "owner")
-        command = m.CancelAll(instrument, kind, currency, caller.owner or owner, tag)
-        wide = caller.desk_wide(request_id)
-        questions = [Question(target("orders", pair), wide, command) for pair in accounts]
-        return Ask(questions, self._all_canceled)
+        chosen = filters(caller, self._reading, "tag")
+        caller.params.finish()
+        command = m.CancelAll(
+            chosen.instrument, chosen.kind, chosen.currency, chosen.owner, **chosen.names
+        )
+        return Ask(chosen.questions(command), all_canceled)
 
     def set_mode(self, caller: Caller) -> Result:
         """ACTIVE, REDUCING or HALTED, for the engines of the chosen accounts."""
@@ -105,7 +96,7 @@ class Trading:
         ]
 
         def finish(answers: list[Answer]) -> Row:
-            results = [_judgement(answer) for answer in answers]
+            results = [judgement(answer) for answer in answers]
             return {"accepted": all(r["accepted"] for r in results), "results": results}
 
         return Ask(questions, finish)
@@ -133,20 +124,7 @@ class Trading:
             Question(target("orders", account), self._reading.new_id(), command)
             for account in accounts
         ]
-        return Do(set_latch, Ask(questions, lambda a: self._all_canceled(a) | head))
-
-    def _account(self, params: Params, instrument: str) -> Account:
-        """The account of the parameter, or the first one of the instrument's venue."""
-        venue = instrument.partition(".")[0]
-        name = params.optional_text("account")
-        known = [account for account in self._reading.accounts if account[0] == venue]
-        chosen = [account for account in known if name in (None, account[1])]
-        if not known:
-            raise CallError("NOT_FOUND", f"the desk has no account at {venue}", "instrument")
-        if not chosen:
-            names = ", ".join(account[1] for account in known)
-            raise CallError("BAD_PARAMETER", f"account is one of {names}", "account")
-        return chosen[0]
+        return Do(set_latch, Ask(questions, lambda a: all_canceled(a) | head))
 
     def _route(self, order_id: str, caller: Caller) -> Account | None:
         """The account of an order that the caller may touch."""
@@ -183,16 +161,6 @@ class Trading:
             fields["linked_orders"] = [row(order) for order in orders[1:]]
         return fields
 
-    def _all_canceled(self, answers: list[Answer]) -> Row:
-        orders = [order for answer in answers if answer.reply for order in answer.reply.orders]
-        results = [_judgement(answer) for answer in answers]
-        return {
-            "accepted": all(result["accepted"] for result in results),
-            "in_doubt": any(result["in_doubt"] for result in results),
-            "orders": [row(order) for order in orders],
-            "results": results,
-        }
-
 
 def _order_id(params: Params) -> str:
     order_id = params.text("client_order_id")
@@ -222,18 +190,3 @@ def _in_doubt(answer: Answer, asked_ns: int) -> Row:
     text = "the engine did not answer in time; the order may or may not exist"
     reply = m.CommandReply(answer.request_id, False, text=text, in_doubt=True)
     return order_answer(reply, None) | {"in_doubt_since_ns": asked_ns}
-
-
-def _judgement(answer: Answer) -> Row:
-    _, venue, account = answer.target.split(".", 2)
-    fields: Row = {"venue": venue, "account": account}
-    if answer.reply is None:
-        sent = answer.failure is not None and answer.failure.sent
-        text = not_answering(answer).text
-        return fields | {"accepted": False, "reason": None, "text": text, "in_doubt": sent}
-    return fields | {
-        "accepted": answer.reply.accepted,
-        "reason": answer.reply.reason,
-        "text": answer.reply.text,
-        "in_doubt": answer.reply.in_doubt,
-    }
