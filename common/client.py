@@ -32,6 +32,7 @@ from common.rundir import RunDir
 from common.transport import bus
 from common.transport.clock import Clock
 from common.transport.joining import Awaited
+from common.transport.requests import Connection
 
 SILENT_S = 1.5
 CONNECT_S = 1.0
@@ -112,6 +113,7 @@ class Client:
         self._beats: dict[int, float] = {}  # publisher start -> when it was last heard
         self._awaited = Awaited()
         self._dealers: dict[str, zmq.Socket[bytes]] = {}
+        self._connections: dict[str, Connection] = {}
 
     def __enter__(self) -> Client:
         return self
@@ -125,7 +127,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        for dealer in self._dealers.values():
+        for name, dealer in self._dealers.items():
+            self._connections[name].close()
             dealer.close()
         self._subscriber.close()
         self._context.term()
@@ -437,11 +440,25 @@ class Client:
         dealer.send_multipart(frames)
         deadline = time.monotonic() + self.timeout_s
         while (left := deadline - time.monotonic()) > 0:
-            if dealer.poll(int(left * 1000) + 1):
+            if self._wait(target, frames, left):
                 reply = codec.decode_reply(dealer.recv_multipart()[-1])
                 if reply.request_id == request_id:
                     return reply
         raise NoAnswer(request_id, self.timeout_s)
+
+    def _wait(self, target: str, frames: list[bytes], left_s: float) -> bool:
+        """Until something came. What a process did not answer before it died goes to the next one:
+        under the same request_id it is carried out at most once."""
+        dealer, connection = self._dealers[target], self._connections[target]
+        poller = zmq.Poller()
+        poller.register(dealer, zmq.POLLIN)
+        poller.register(connection.monitor, zmq.POLLIN)
+        ready = dict(poller.poll(int(left_s * 1000) + 1))
+        if connection.monitor in ready:
+            came_back = connection.came_back(connection.monitor.recv_multipart())
+            if came_back and dealer.poll(int(CONNECT_S * 1000), zmq.POLLOUT):
+                dealer.send_multipart(frames)
+        return dealer in ready
 
     def push_inventory(
         self, venue: str, source: str, underlying: str, quantity: Number, account: str = "main"
@@ -468,6 +485,7 @@ class Client:
         if target not in self._dealers:
             dealer = self._socket(zmq.DEALER)
             dealer.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for a process that is away
+            self._connections[target] = Connection(dealer)
             bus.connect(dealer, self.run_dir.address(target))
             self._dealers[target] = dealer
         return self._dealers[target]

@@ -313,6 +313,31 @@ def test_no_answer_leaves_the_order_in_doubt(client: Client, engine: dict[str, A
     assert raised.value.request_id == "again-1"
 
 
+def test_a_command_is_asked_again_of_the_successor_of_who_died_with_it(
+    client: Client, run_dir: RunDir
+) -> None:
+    client.timeout_s = 60.0
+    taken: list[list[bytes]] = []
+
+    def serve(is_last: bool) -> None:
+        own: zmq.Context[Any] = zmq.Context()  # its end waits until the socket's path is free
+        router = own.socket(zmq.ROUTER)
+        router.bind(run_dir.endpoint("orders.deribit.main"))
+        peer, *frames = router.recv_multipart()
+        taken.append(frames)
+        if is_last:
+            reply = m.CommandReply(codec.decode_header(frames[0]).request_id, True)
+            router.send_multipart([peer, *codec.encode_reply("engine", 1, reply)])
+        router.close(60_000 if is_last else 0)
+        own.term()
+
+    thread = threading.Thread(target=lambda: [serve(False), serve(True)], daemon=True)
+    thread.start()
+    assert client.place(NAME, m.Side.BUY, 1, price=1).accepted
+    thread.join()
+    assert len(taken) == 2 and taken[0] == taken[1]
+
+
 def test_row_62_nothing_is_sent_to_a_process_that_is_away(client: Client) -> None:
     with pytest.raises(NotRunning, match=r"orders\.deribit\.main"):
         client.query_orders("deribit")

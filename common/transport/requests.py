@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 import zmq
+from zmq.utils.monitor import parse_monitor_message
 
 from common import codec
 from common import messages as m
@@ -16,6 +18,7 @@ from common.transport.bus import Secured
 from common.transport.clock import now_ns
 
 SEND_HWM = 100
+AGAIN_S = 0.01
 
 
 class Answerer:
@@ -90,8 +93,39 @@ def _too_large(reply: m.CommandReply) -> m.CommandReply:
     )
 
 
+class Connection:
+    """Tells when the peer of a DEALER went and came back: what it had not answered is lost with it,
+    or its answer is. Asked again under the same request_id nothing is carried out twice.
+
+    Attributes:
+        monitor: to be read; its frames go to came_back().
+    """
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self._watched = socket
+        events = zmq.Event.DISCONNECTED | zmq.Event.HANDSHAKE_SUCCEEDED
+        self.monitor: zmq.Socket[bytes] = socket.get_monitor_socket(events)
+        self._is_lost = False
+
+    def came_back(self, frames: list[bytes]) -> bool:
+        event = parse_monitor_message(frames)["event"]
+        was_lost, self._is_lost = self._is_lost, event == zmq.Event.DISCONNECTED
+        return was_lost and event == zmq.Event.HANDSHAKE_SUCCEEDED
+
+    def close(self) -> None:
+        self._watched.disable_monitor()
+        self.monitor.close(0)
+
+
+class _Pending(NamedTuple):
+    target: str
+    frames: list[bytes]
+    timer: asyncio.TimerHandle
+
+
 class Asker:
-    """One DEALER socket to one ROUTER. Nothing is queued for a peer that is away."""
+    """One DEALER socket to one ROUTER. Nothing is queued for a peer that is away; what one that
+    died has not answered goes to its successor, as it was sent first, while it is waited for."""
 
     def __init__(
         self,
@@ -104,52 +138,74 @@ class Asker:
         self._loop = loop
         self._process = process
         self._on_event = on_event
-        self._pending: dict[str, asyncio.TimerHandle] = {}
-        self._targets: dict[str, str] = {}
+        self._pending: dict[str, _Pending] = {}
+        self._lost: dict[str, None] = {}  # to be asked again
+        self._again = loop.call_soon(self._ask_again)
         self._socket = sockets.make(context, zmq.DEALER)
         self._socket.setsockopt(zmq.IMMEDIATE, 1)
         self._socket.setsockopt(zmq.SNDHWM, SEND_HWM)
+        self._connection = Connection(self._socket)
         bus.connect(self._socket, endpoint)
         self._reader = sockets.Reader(loop, self._socket, self._on_frames)
+        self._watcher = sockets.Reader(loop, self._connection.monitor, self._on_connection)
 
     def ask(self, request: Request) -> None:
-        frames = codec.encode_command(request.request_id, self._process, now_ns(), request.command)
+        name = request.request_id
+        frames = codec.encode_command(name, self._process, now_ns(), request.command)
+        if not self._send(frames):
+            self._loop.call_soon(
+                self._on_event, RequestFailed(request.target, name, False, "is not running")
+            )
+            return
+        if name in self._pending:  # asked again: one outcome for both
+            self._pending[name].timer.cancel()
+        timer = self._loop.call_later(request.timeout_s, self._give_up, name)
+        self._pending[name] = _Pending(request.target, frames, timer)
+
+    def _send(self, frames: list[bytes]) -> bool:
+        """False: nobody is there."""
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
-            self._loop.call_soon(
-                self._on_event,
-                RequestFailed(request.target, request.request_id, False, "is not running"),
-            )
-            return
+            return False
         self._reader.poke()
-        if request.request_id in self._pending:  # asked again: one outcome for both
-            self._pending[request.request_id].cancel()
-        self._targets[request.request_id] = request.target
-        self._pending[request.request_id] = self._loop.call_later(
-            request.timeout_s, self._give_up, request
-        )
+        return True
 
     def close(self) -> None:
-        for timer in self._pending.values():
-            timer.cancel()
+        for pending in self._pending.values():
+            pending.timer.cancel()
+        self._again.cancel()
+        self._watcher.close()
+        self._connection.close()
         self._reader.close()
         self._socket.close()
 
-    def _give_up(self, request: Request) -> None:
-        del self._pending[request.request_id]
-        del self._targets[request.request_id]
-        self._on_event(
-            RequestFailed(request.target, request.request_id, True, "gave no answer in time")
-        )
+    def _give_up(self, name: str) -> None:
+        target = self._pending.pop(name).target
+        self._on_event(RequestFailed(target, name, True, "gave no answer in time"))
+
+    def _on_connection(self, frames: list[bytes]) -> None:
+        if self._connection.came_back(frames):
+            self._lost |= dict.fromkeys(self._pending)
+            self._again.cancel()
+            self._ask_again()
+
+    def _ask_again(self) -> None:
+        """The socket may be told of its new peer a moment later than we are."""
+        while self._lost:
+            name = next(iter(self._lost))
+            pending = self._pending.get(name)
+            if pending is not None and not self._send(pending.frames):
+                self._again = self._loop.call_later(AGAIN_S, self._ask_again)
+                return
+            del self._lost[name]
 
     def _on_frames(self, frames: list[bytes]) -> None:
         try:
             reply = codec.decode_reply(frames[-1])
         except BadMessage:
             return
-        timer = self._pending.pop(reply.request_id, None)
-        if timer is not None:
-            timer.cancel()
-            target = self._targets.pop(reply.request_id)
-            self._on_event(Replied(target, reply.request_id, reply))
+        pending = self._pending.pop(reply.request_id, None)
+        if pending is not None:
+            pending.timer.cancel()
+            self._on_event(Replied(pending.target, reply.request_id, reply))

@@ -375,6 +375,37 @@ def test_a_request_that_is_asked_again_has_one_outcome(run, run_dir: RunDir) -> 
     assert not [event for event in core.of(c.RequestFailed) if event.sent]
 
 
+def test_a_request_reaches_the_successor_of_who_died_with_it(run, run_dir: RunDir) -> None:
+    taken: list[c.CommandReceived] = []
+
+    def answer(event: c.Event) -> list[object]:
+        if not isinstance(event, c.CommandReceived):
+            return []
+        if event.request_id != "held":
+            return [c.Reply(event.peer, m.CommandReply(event.request_id, True))]
+        taken.append(event)
+        return []
+
+    first = run(Shell("a", Scripted(answer), run_dir, publisher="health.a", router="orders.a"))
+    core = Scripted(silent)
+    asker = run(Shell("b", core, run_dir, publisher="health.b", requests=["orders.a"]))
+
+    def is_connected() -> bool:
+        asker.do(c.Request("orders.a", "other", m.QueryOrders()))
+        return bool(core.of(c.Replied))
+
+    wait_for(is_connected)
+    asker.do(c.Request("orders.a", "held", m.QueryOrders(), timeout_s=600))
+    wait_for(lambda: len(taken) == 1)
+    first.stop()
+    second = run(Shell("a", Scripted(answer), run_dir, publisher="health.a", router="orders.a"))
+    wait_for(lambda: len(taken) == 2)
+    assert (taken[0].sent_ns, taken[0].command) == (taken[1].sent_ns, taken[1].command)
+    second.do(c.Reply(taken[1].peer, m.CommandReply("held", True)))
+    wait_for(lambda: [event for event in core.of(c.Replied) if event.request_id == "held"])
+    assert len(taken) == 2
+
+
 def test_row_57_a_venue_that_breaks_the_websocket_protocol_costs_a_link_and_not_the_process(
     run, run_dir: RunDir
 ) -> None:
