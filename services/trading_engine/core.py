@@ -148,9 +148,11 @@ class TradingEngine:
         else:
             if isinstance(message, m.Health):
                 self._state.builds.note(message)
-            if event.venue_time_ns and event.received_ns:
-                self._entry.hear_time(event.venue_time_ns, event.received_ns, now_ns)
-            self._state.market.on_message(event, self._entry.skew_ns, now_ns)
+            market = self._state.market
+            market.on_message(event, self._entry.skew_ns, now_ns)
+            received_ns = market.received_ns(event)
+            if event.venue_time_ns and received_ns:
+                self._entry.hear_time(event.venue_time_ns, received_ns, now_ns)
             self._placing.retry(now_ns)
             self._quotes.retry(now_ns)
 

@@ -12,6 +12,7 @@ from common import core as c
 from common import messages as m
 from common.domain.instrument import Instrument
 from common.domain.risk import Market
+from services.trading_engine.delays import Delays
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
@@ -89,6 +90,7 @@ class MarketView:
         self._venue = venue
         self._watches: dict[str, _Watch] = {}
         self._instruments: dict[str, Instrument] = {}
+        self._delays = Delays()
         self._beaten_ns = 0  # when market_data last said that it is well
         self._names: dict[str, str] = {}  # symbol -> instrument
         self._combos: dict[str, dict[str, Decimal]] = {}  # leg -> combos, with its part in each
@@ -181,10 +183,17 @@ class MarketView:
         watches = [self._watches[each] for each in names if each in self._watches]
         return max(0 if each.is_complete else each.since_ns + WAIT_NS for each in watches)
 
+    def received_ns(self, event: c.BusMessage) -> int:
+        """When the desk received it from the venue, by our clock; 0: it did not come from there."""
+        if not event.received_ns:
+            return 0
+        return self._delays.here_ns(event.publisher_start_ns, event.received_ns)
+
     def on_message(self, event: c.BusMessage, skew_ns: int | None, now_ns: int) -> None:
         """skew_ns: how far the venue's clock is ahead of ours; None: not known."""
         message = event.message
-        proved_ns = min(event.sent_ns, now_ns)  # what was long on its way is as old as that
+        # What was long on its way is as old as that.
+        proved_ns = self._delays.sent_ns(event.publisher_start_ns, event.sent_ns, now_ns)
         match message:
             case m.InstrumentList():
                 for definition in message.instruments:
@@ -218,11 +227,12 @@ class MarketView:
         """How long it took from the venue to the desk, if it is of something new: what a joiner
         gets, or a book that was fetched again, may have been so for hours."""
         watch = self._watches.get(name)
-        if watch is None or not event.received_ns or event.venue_time_ns <= watch.venue_ns:
+        received_ns = self.received_ns(event)
+        if watch is None or not received_ns or event.venue_time_ns <= watch.venue_ns:
             return
         happened_ns = event.venue_time_ns - skew_ns
         if happened_ns > watch.since_ns:
-            watch.late_ns = max(0, event.received_ns - happened_ns)
+            watch.late_ns = max(0, received_ns - happened_ns)
             watch.venue_ns = event.venue_time_ns
 
     def on_lost(self, topic: str) -> None:

@@ -12,6 +12,7 @@ from common import messages as m
 from common.config import LimitsConfig
 from common.messages import OrderStatus as S
 from common.messages import RejectReason as R
+from services.trading_engine.delays import Delays
 from tests.services.trading_engine.kit import MS, PERP, QUOTE, SECOND, TICKER, Bench, place
 
 DOUBT = "the venue's clock has to be measured again"
@@ -137,6 +138,41 @@ def test_row_43_a_snapshot_of_what_happened_long_ago_is_not_late() -> None:
     bench.bus(f"quote.{PERP}", QUOTE, venue_ns=bench.now - 600 * SECOND)
     bench.bus(f"ticker.{PERP}", TICKER, venue_ns=bench.now)
     assert bench.replies(request)[0].accepted
+
+
+@pytest.mark.parametrize("ahead_s", [5.0, -5.0])
+def test_row_43_the_clock_of_another_host_makes_no_quote_older_or_younger(ahead_s: float) -> None:
+    """market_data runs on a host whose clock is off; beats and quotes come with its times."""
+    bench, off_ns = Bench(limits=LimitsConfig(max_age_ms=1000)).start(), int(ahead_s * SECOND)
+    bench.placed()
+
+    def told(message: m.Event, topic: str, late_s: float = 0.0, bus_s: float = 0.0) -> None:
+        sent_ns = bench.now - int(bus_s * SECOND)
+        venue_ns = sent_ns - int(late_s * SECOND)
+        received_ns, sent_ns = sent_ns + off_ns, sent_ns + off_ns
+        event = c.BusMessage(topic, message, 1, 7, 0, venue_ns, received_ns, sent_ns)
+        bench.feed(event)
+
+    told(QUOTE, f"quote.{PERP}")
+    assert bench.asked(place()).accepted
+    bench.advance(10.0)
+    told(BEAT, "health.market_data.deribit", bus_s=3.0)
+    told(QUOTE, f"quote.{PERP}", bus_s=3.0)
+    assert "3000 ms old" in bench.asked(place()).text
+    told(QUOTE, f"quote.{PERP}", late_s=2.0)
+    assert "2000 ms old" in bench.asked(place()).text
+    told(QUOTE, f"quote.{PERP}")
+    assert bench.asked(place()).accepted
+    assert bench.engine._entry.clock_doubt == ""
+
+
+def test_row_43_a_host_whose_clock_goes_back_is_believed_again_after_two_minutes() -> None:
+    delays, now = Delays(), 10**18
+    assert delays.sent_ns(7, now, now) == now
+    for second in range(1, 200):
+        now = 10**18 + second * SECOND
+        late_ns = now - delays.sent_ns(7, now - 5 * SECOND, now)
+        assert late_ns == (5 * SECOND if second < 120 else 0)
 
 
 def test_row_15_a_quote_that_waited_on_the_bus_is_as_old_as_that() -> None:

@@ -1,0 +1,47 @@
+"""How long messages were on their way here, whatever the clock of their host shows.
+
+A publisher on another host stamps what it sends by its own clock. The quickest of its messages
+within a minute or two tells how far the two clocks are apart: what took longer than that one was
+late, be it on the bus or because nobody read it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+WINDOW_NS = 60_000_000_000
+PUBLISHERS_KEPT = 16
+
+
+class _Quickest(msgspec.Struct):
+    """The least difference between our time and theirs, in this window and in the one before."""
+
+    since_ns: int
+    apart_ns: int
+    before_ns: int
+
+
+class Delays:
+    """Of all publishers that are heard."""
+
+    def __init__(self) -> None:
+        self._publishers: dict[int, _Quickest] = {}
+
+    def sent_ns(self, publisher_start_ns: int, sent_ns: int, now_ns: int) -> int:
+        """Note a message; when it was sent, by our clock, had the quickest taken no time."""
+        apart_ns, known = now_ns - sent_ns, self._publishers.get(publisher_start_ns)
+        if known is None:
+            while len(self._publishers) >= PUBLISHERS_KEPT:
+                del self._publishers[next(iter(self._publishers))]
+            known = _Quickest(now_ns, apart_ns, apart_ns)
+            self._publishers[publisher_start_ns] = known
+        elif now_ns >= known.since_ns + WINDOW_NS:
+            known.since_ns, known.before_ns = now_ns, known.apart_ns
+            known.apart_ns = apart_ns
+        known.apart_ns = min(known.apart_ns, apart_ns)
+        return self.here_ns(publisher_start_ns, sent_ns)
+
+    def here_ns(self, publisher_start_ns: int, their_ns: int) -> int:
+        """A time of that publisher by our clock."""
+        known = self._publishers.get(publisher_start_ns)
+        return their_ns if known is None else their_ns + min(known.apart_ns, known.before_ns)
