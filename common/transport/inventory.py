@@ -28,6 +28,7 @@ class Inventory:
         also: Secured | None = None,
     ) -> None:
         self._on_event = on_event
+        self.bad_frames = 0
         self._socket = sockets.make(context, zmq.PULL)
         self._lock: IO[str] | None = sockets.bind(self._socket, endpoint, also)
         self._reader = sockets.Reader(loop, self._socket, self._on_frames)
@@ -42,6 +43,7 @@ class Inventory:
         try:
             message = codec.decode_inventory(frames[0])
         except BadMessage as error:
+            self.bad_frames += 1
             logger.warning("inventory message dropped: {}", str(error)[:200])
             return
         self._on_event(Pushed(message))

@@ -473,13 +473,21 @@ class Shell:
             beat=self._beat_number,
             sequences=self._publisher.changed_sequences(),
             links=dict(self._links_up),
-            counters=dict(self._counters),
+            counters=self._counted(),
             text=self._state.text,
             build=self.build,
         )
         self._publisher.publish(c.Publish(f"health.{self.process}", beat))
         self._look_at_wall_clock()
         self.loop.call_later(BEAT_S, self._beat)
+
+    def _counted(self) -> dict[str, float]:
+        """The core's and our own counters, and how many messages on the bus could not be read."""
+        bad = self._subscriber.bad_frames
+        bad += sum(asker.bad_frames for asker in self._askers.values())
+        bad += self._answerer.bad_frames if self._answerer is not None else 0
+        bad += self._pull.bad_frames if self._pull is not None else 0
+        return dict(self._counters) | ({"bad_frames": bad} if bad else {})
 
     def _look_at_wall_clock(self) -> None:
         ahead_s = wall_ahead_ns() / 1e9

@@ -139,6 +139,7 @@ class Asker:
         self._process = process
         self._on_event = on_event
         self._pending: dict[str, _Pending] = {}
+        self.bad_frames = 0
         self._lost: dict[str, None] = {}  # to be asked again
         self._again = loop.call_soon(self._ask_again)
         self._socket = sockets.make(context, zmq.DEALER)
@@ -204,6 +205,7 @@ class Asker:
         try:
             reply = codec.decode_reply(frames[-1])
         except BadMessage:
+            self.bad_frames += 1
             return
         pending = self._pending.pop(reply.request_id, None)
         if pending is not None:

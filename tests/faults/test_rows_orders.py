@@ -229,7 +229,8 @@ def test_row_63_a_client_that_died_asks_again_and_gets_the_first_answer(faulty: 
     again = faulty.place(tag="row63", request_id="row63")
     took_ms = (NOW() - begun) * 1000
     assert again == first and sent(faulty) == 1
-    figures.note("P1", "the same name is served again", "1 s", f"{took_ms:.0f} ms", True, row=64)
+    what, is_soon = "the same name is served again", took_ms <= 1000
+    figures.note("P1", what, "1 s", f"{took_ms:.0f} ms", is_soon, row=64)
 
 
 def test_row_14_all_services_killed_at_once(faulty: Faulty) -> None:

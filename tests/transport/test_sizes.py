@@ -1,4 +1,4 @@
-"""Who sends a message of 64 MB is cut off by the limit of the socket, and nobody else notices."""
+"""What hostile peers send to our sockets: 64 MB, and bytes that are no messages."""
 
 from __future__ import annotations
 
@@ -130,3 +130,62 @@ def test_row_66_an_answer_over_1_mib_is_refused_and_the_connection_lives(
     refused = answer_to("large")
     assert not refused.accepted and refused.in_doubt and "1 MiB" in refused.text
     assert answer_to("small").accepted
+
+
+BOMBS = {
+    "an array of 2^32": b"\xdd\xff\xff\xff\xff",
+    "a map of 2^32": b"\xdf\xff\xff\xff\xff",
+    "5,000 deep": b"\x91" * 5000 + b"\x01",
+    "an extension": b"\xd4\x05\x00",
+    "an unknown tag": b"\x92\xa6NoSuch\x01",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("what", BOMBS)
+def test_row_65_a_bomb_is_dropped_and_counted_at_every_socket_and_others_are_served(
+    run, run_dir: RunDir, context: zmq.Context[zmq.Socket[bytes]], what: str
+) -> None:
+    run_dir.create()
+    publisher, router = context.socket(zmq.PUB), context.socket(zmq.ROUTER)
+    publisher.bind(run_dir.endpoint("md.x"))
+    router.bind(run_dir.endpoint("orders.x"))
+    core = Scripted(answer)
+    shell = Shell(
+        "a",
+        core,
+        run_dir,
+        publisher="md.a",
+        router="orders.a",
+        pull="inventory.a",
+        subscribe=["md.x"],
+        requests=["orders.x"],
+    )
+    running, bomb = run(shell), BOMBS[what]
+    running.do(c.Subscribe(TOPIC))
+    pusher, joiner, asker = (context.socket(kind) for kind in (zmq.PUSH, zmq.XSUB, zmq.DEALER))
+    for socket, name in ((pusher, "inventory.a"), (joiner, "md.a"), (asker, "orders.a")):
+        socket.connect(run_dir.endpoint(name))
+    pusher.send(bomb)
+    joiner.send(b"\x01" + bomb + b"\0")
+    header, command = codec.encode_command("r1", "x", 1, m.QueryOrders())
+    asker.send_multipart([bomb, command])
+    asker.send_multipart([header, bomb])
+
+    def is_counted() -> bool:
+        publisher.send(codec.subscription(TOPIC) + bomb)
+        running.do(c.Request("orders.x", f"r{len(core.events)}", m.QueryOrders(), timeout_s=60))
+        if router.poll(0):
+            router.send_multipart([router.recv_multipart()[0], b"", bomb])
+        parts = shell._subscriber, shell._answerer, shell._pull, shell._askers["orders.x"]
+        return all(part.bad_frames for part in parts)
+
+    wait_for(is_counted)
+    wait_for(lambda: asker.poll(0))
+    refused = codec.decode_reply(asker.recv_multipart()[-1])
+    assert refused.request_id == "r1" and refused.reason is m.RejectReason.BAD_REQUEST
+    asker.send_multipart([header, command])
+    wait_for(lambda: asker.poll(0))
+    assert codec.decode_reply(asker.recv_multipart()[-1]).accepted
+    assert shell._counted()["bad_frames"] >= 4
+    assert not core.of(c.BusMessage) and not core.of(c.Pushed) and not core.of(c.Replied)

@@ -123,6 +123,19 @@ def test_row_59_what_waited_while_a_reader_stood_still_is_not_handed_on(running:
     assert len(old) <= 256  # of 1,200: at most what one pass had taken out of the queue
 
 
+def test_row_60_a_killed_publisher_and_the_one_after_it_leave_no_hole(running: Streams) -> None:
+    feeder = fed(running, rate=SLOW, topics=50)
+    reader = reading(running, "reader", topics=50)
+    feeder.signal(signal.SIGKILL)
+    feeder.stop()
+    eventually(lambda: len(reader.lost_topics) == 50, "the silence is told")
+    later = running.start("feeder", "later", rate=SLOW, topics=50)
+    eventually(lambda: len(reader.report.last) == 50, "it holds all topics again")
+    level = reader.report.messages
+    eventually(lambda: reader.report.messages > level + 1000, "and reads on")
+    assert reader.stop().holes == 0 and later.stop().messages
+
+
 # --- figures at 20,000 messages a second ----------------------------------------------------------
 
 
