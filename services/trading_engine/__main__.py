@@ -13,6 +13,7 @@ from common.errors import ConfigError
 from common.transport import service
 from common.transport.loop import Shell
 from common.venues import load
+from services.cli.processes import processes
 from services.trading_engine import records, shell, storage
 from services.trading_engine.core import TradingEngine
 from services.trading_engine.start_counter import StartCounter
@@ -55,7 +56,7 @@ def build(arguments: service.Arguments) -> Shell:
         core,
         arguments.run_dir,
         publisher=f"order_events.{venue}.{account}",
-        subscribe=[f"md.{venue}", f"positions.{venue}.{account}"],
+        subscribe=[f"md.{venue}", f"positions.{venue}.{account}", *_beats(arguments.config)],
         router=f"orders.{venue}.{account}",
         journal=stored.open(),
         journal_sync_after_s=account_config.journal_sync_ms / 1000 if is_grouped else None,
@@ -66,6 +67,11 @@ def build(arguments: service.Arguments) -> Shell:
     if risk is not None:
         shell.RiskFile(made, risk, f"{venue}.{account}", limits)
     return made
+
+
+def _beats(desk: config.DeskConfig) -> list[str]:
+    """Of the services that are of no venue: the engine trades only with those of its own build."""
+    return ["health.watchdog", *(each.beat for each in processes(desk) if not each.venue)]
 
 
 if __name__ == "__main__":

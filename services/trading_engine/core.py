@@ -147,7 +147,7 @@ class TradingEngine:
             self._unexplained.on_difference(message, now_ns)
         else:
             if isinstance(message, m.Health):
-                self._state.builds.note(message)
+                self._state.builds.note(message, now_ns)
             market = self._state.market
             market.on_message(event, self._entry.skew_ns, now_ns)
             received_ns = market.received_ns(event)

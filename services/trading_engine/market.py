@@ -204,7 +204,7 @@ class MarketView:
                 self._set_status(message)
             case m.Quote():
                 self._on_quote(message, proved_ns, now_ns)
-            case m.Health(state="ready") if message.process.startswith("market_data."):
+            case m.Health(state="ready"):
                 self._beaten_ns = proved_ns  # its quotes are what the venue last said
             case m.Ticker():
                 if message.instrument in self._watches:

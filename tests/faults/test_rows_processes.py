@@ -21,10 +21,12 @@ import zmq
 from common import codec
 from common import messages as m
 from common.client import Client, Lost, Received
+from common.transport import clock
 from tests import figures
 from tests.e2e.desk import HOST, Desk, running
 from tests.faults.kit import (
     ENGINE,
+    GATEWAY,
     MARKET_DATA,
     PATIENCE_S,
     POSITIONS,
@@ -184,6 +186,41 @@ def test_row_09_children_end_with_supervisord_and_one_new_set_comes(tmp_path: Pa
 
 def cmdline(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_row_87_orders_are_held_while_a_gateway_of_another_build_runs(faulty: Faulty) -> None:
+    """The gateway's socket is taken by one that beats as another build does."""
+    order = faulty.place().orders[0]
+    faulty.supervisor.call("stopProcess", GATEWAY)
+    endpoint = faulty.client.run_dir.endpoint("health.gateway")
+    with zmq.Context() as context, context.socket(zmq.PUB) as other:
+        other.setsockopt(zmq.LINGER, 0)
+        other.bind(endpoint)
+
+        def reply() -> m.CommandReply | None:
+            now = clock.now_ns()
+            beat = m.Health("gateway", "ready", 1, 1, build="v0+another")
+            other.send(
+                codec.encode(
+                    "health.gateway", beat, publisher_start_ns=now, sequence=1, sent_ns=now
+                )
+            )
+            return faulty.try_place()
+
+        eventually(lambda: is_held(reply()), "orders are held", 60)
+        sent = len(faulty.proxy.sent("private/buy"))
+        for _ in range(10):
+            assert is_held(reply())
+        assert len(faulty.proxy.sent("private/buy")) == sent
+        assert faulty.client.cancel(order).accepted
+    eventually(faulty.trades, "with that one gone the desk trades", 60)
+    faulty.supervisor.call("startProcess", GATEWAY)
+    eventually(faulty.trades, "and with its own gateway", 60)
+    figures.note("P17", "orders sent beside another build", "0", "0", True, row=87)
+
+
+def is_held(reply: m.CommandReply | None) -> bool:
+    return reply is not None and "gateway is of build v0+another" in reply.text
 
 
 # --- scarce resources -----------------------------------------------------------------------------

@@ -238,13 +238,14 @@ def test_a_mode_does_not_lift_a_latch(bench: Bench):
 # --- builds -------------------------------------------------------------------------------------
 
 
-def test_row_87_orders_are_held_while_services_are_of_different_builds(bench: Bench):
+@pytest.mark.parametrize("process", ["market_data.deribit", "gateway", "strategy_host.quoter"])
+def test_row_87_orders_are_held_while_services_are_of_different_builds(bench: Bench, process: str):
     order = bench.placed()
     bench.engine._state.builds.own = "v1+aaa"
 
-    def beat(build: str) -> None:
-        health = m.Health("market_data.deribit", "ready", 1, 1, build=build)
-        bench.bus("health.market_data.deribit", health)
+    def beat(build: str, process: str = process) -> None:
+        health = m.Health(process, "ready", 1, 1, build=build)
+        bench.bus(f"health.{process}", health)
 
     beat("v1-dirty+aaa")  # the same code under another name
     assert bench.asked(place()).accepted
@@ -252,12 +253,19 @@ def test_row_87_orders_are_held_while_services_are_of_different_builds(bench: Be
     before = bench.sent().count("private/buy")
     reply = bench.asked(place())
     assert (reply.accepted, reply.reason) == (False, R.NOT_READY)
-    assert "market_data.deribit is of build v2+bbb, this engine of v1+aaa" in reply.text
+    assert f"{process} is of build v2+bbb, this engine of v1+aaa" in reply.text
     change = bench.asked(m.ModifyOrder(order.client_order_id, price=m.Exact("49500")))
     assert change.reason is R.NOT_READY
     assert bench.asked(m.CancelOrder(order.client_order_id)).accepted  # cancels go on
     assert bench.sent().count("private/buy") == before
     beat("v1+aaa")
+    assert bench.asked(place()).accepted
+    beat("v2+bbb")
+    bench.advance(4.9)
+    beat("v1+aaa", "another")
+    assert bench.asked(place()).reason is R.NOT_READY
+    bench.advance(0.2)
+    beat("v1+aaa", "another")  # the one that differs is gone
     assert bench.asked(place()).accepted
 
 
