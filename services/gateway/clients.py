@@ -231,19 +231,22 @@ class Clients:
         """The channels among these names that the client gets, and why not the others."""
         accepted: dict[str, Channel] = {}
         refused: list[Row] = []
+        count = len(session.channels)
         for name in names:
             try:
                 channel = channels.parse(name, self._catalog)
                 self.check_scope("read" if channel.is_private else MARKET, caller.key)
-                self._check_count(session.channels.keys() | accepted.keys() | {channel.name})
+                is_new = channel.name not in session.channels and channel.name not in accepted
+                self._check_count(count + is_new)
+                count += is_new
                 accepted[channel.name] = channel
             except CallError as problem:
                 row: Row = {"channel": name, "reason": problem.reason, "text": problem.text}
                 refused.append(row | {"candidates": problem.candidates})
         return list(accepted.values()), refused
 
-    def _check_count(self, names: set[str]) -> None:
-        if len(names) > self._config.max_subscriptions:
+    def _check_count(self, count: int) -> None:
+        if count > self._config.max_subscriptions:
             text = f"at most {self._config.max_subscriptions} channels"
             raise CallError("RATE_LIMIT", text, "channels")
 

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 HANDSHAKE_S = 5.0
+LATE_S = 0.5
 STUCK_LOOKS = 30  # seconds without taking a byte of an answer
 
 
@@ -27,19 +28,28 @@ class Connections:
     def accept(self) -> asyncio.Protocol:
         protocol: asyncio.Protocol = self._server()
         self._silent.add(protocol)
-        self._loop.call_later(HANDSHAKE_S, self._drop_silent, protocol)
+        self._expect(protocol, is_again=False)
         return protocol
+
+    def _expect(self, protocol: Any, is_again: bool) -> None:
+        due = self._loop.time() + HANDSHAKE_S
+        self._loop.call_at(due, self._drop_silent, protocol, due, is_again)
 
     def heard(self, protocol: Any) -> None:
         """It made one whole request."""
         self._silent.discard(protocol)
 
-    def _drop_silent(self, protocol: Any) -> None:
-        """A connection that has not made one whole request in time is not worth keeping."""
-        if protocol in self._silent:
-            self._silent.discard(protocol)
-            if protocol.transport is not None:
-                protocol.transport.abort()
+    def _drop_silent(self, protocol: Any, due: float, is_again: bool) -> None:
+        """A connection that has not made one whole request in time is not worth keeping. Where we
+        were late ourselves, what it sent may wait to be read: it has its time once more."""
+        if protocol not in self._silent:
+            return
+        if self._loop.time() > due + LATE_S and not is_again:
+            self._expect(protocol, is_again=True)
+            return
+        self._silent.discard(protocol)
+        if protocol.transport is not None:
+            protocol.transport.abort()
 
     def look(self, others: Iterable[asyncio.WriteTransport]) -> None:
         """Once a second: cut who has not taken a byte of an answer for too long.

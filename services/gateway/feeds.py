@@ -28,33 +28,37 @@ class Feed:
         self.is_waiting = False  # has something to say when it is due
         self.last_event: BusMessage | None = None
         self._sequence = 0
-        self._text: tuple[int, ...] = ()
-        self._binary: tuple[int, ...] = ()
+        self._ready: list[tuple[tuple[int, ...], bool]] | None = None  # None: to be found anew
 
     def join(self, client: int, binary: bool) -> None:
         self.clients[client] = binary
-        self._split()
+        self._ready = None
 
     def leave(self, client: int) -> None:
         self.clients.pop(client, None)
         self.missed.pop(client, None)
-        self._split()
+        self._ready = None
 
     def block(self, client: int, missed: int = 0) -> None:
         self.missed.setdefault(client, missed)
-        self._split()
+        self._ready = None
 
     def drain(self, client: int) -> int:
         """How many messages the client missed."""
         missed = self.missed.pop(client, 0)
-        self._split()
+        self._ready = None
         return missed
 
-    def _split(self) -> None:
-        ready = [(client, binary) for client, binary in self.clients.items()]
-        ready = [pair for pair in ready if pair[0] not in self.missed]
-        self._text = tuple(client for client, binary in ready if not binary)
-        self._binary = tuple(client for client, binary in ready if binary)
+    def _readers(self) -> list[tuple[tuple[int, ...], bool]]:
+        """Those that read, by whether they speak msgpack. Found when something is said, not when
+        somebody comes or goes: one client may do that on a thousand channels at once."""
+        if self._ready is None:
+            ready = [pair for pair in self.clients.items() if pair[0] not in self.missed]
+            self._ready = []
+            for binary in (False, True):
+                clients = tuple(client for client, speaks in ready if speaks is binary)
+                self._ready += [(clients, binary)] if clients else []
+        return self._ready
 
     def shape(self, data: Row) -> Row:
         """A depth message with as many levels as the channel has, and the channel's own count."""
@@ -85,13 +89,10 @@ class Feed:
         for client in self.missed:
             self.missed[client] += 1
         sent: list[GatewayCommand] = []
-        for clients, binary in ((self._text, False), (self._binary, True)):
-            if clients:
-                payload = rpc.notification(self.channel.name, data, binary)
-                venue_ns, received_ns = (
-                    (event.venue_time_ns, event.received_ns) if event else (0, 0)
-                )
-                sent.append(Send(clients, payload, binary, venue_ns, received_ns))
+        for clients, binary in self._readers():
+            payload = rpc.notification(self.channel.name, data, binary)
+            venue_ns, received_ns = (event.venue_time_ns, event.received_ns) if event else (0, 0)
+            sent.append(Send(clients, payload, binary, venue_ns, received_ns))
         return sent
 
     def tell(self, client: int, data: Row | None) -> list[GatewayCommand]:

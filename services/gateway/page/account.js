@@ -4,10 +4,10 @@ import { Bar } from "./bar.js";
 import { Choice } from "./choice.js";
 import { BLUE, Curve, GREEN, RED } from "./curves.js";
 import { Desk } from "./desk.js";
-import { $, batched, make, setClass, setText, showRows, toast } from "./dom.js";
+import { $, batched, make, setClass, setText, showFacts, showRows, toast } from "./dom.js";
 import { clock, number, percent, plain, sign } from "./format.js";
 import { History } from "./history.js";
-import { Strategies, showFacts } from "./strategies.js";
+import { Strategies } from "./strategies.js";
 import { Tables } from "./tables.js";
 
 const GREEKS_MS = 2000;

@@ -4,7 +4,7 @@ import { Bar } from "./bar.js";
 import { Book, BookView } from "./book.js";
 import { DepthChart, PriceChart } from "./chart.js";
 import { Desk } from "./desk.js";
-import { $, batched, make, setClass, setText, toast } from "./dom.js";
+import { $, batched, make, setClass, setText, showFacts, toast } from "./dom.js";
 import { clock, decimals, number, percent, plain, short } from "./format.js";
 import { Symbols } from "./symbols.js";
 import { Tables } from "./tables.js";
@@ -107,14 +107,7 @@ function drawFacts(bid, ask) {
     }
   }
   if (current.kind !== "spot") facts.push(["Open interest", short(value.open_interest)]);
-  const box = $("facts");
-  while (box.children.length > facts.length) box.lastChild.remove();
-  facts.forEach(([term, text, kind], index) => {
-    const line = box.children[index] || box.appendChild(make("div", {}, make("dt"), make("dd")));
-    setText(line.children[0], term);
-    setText(line.children[1], text);
-    setClass(line.children[1], "figure " + (kind || ""));
-  });
+  showFacts($("facts"), facts);
 }
 
 function drawCharts() {

@@ -1,6 +1,6 @@
 // What every page of the desk has: connection, health, logging in, and links to the other pages.
 
-import { $, setClass, setText } from "./dom.js";
+import { $, make, setClass, setText } from "./dom.js";
 import { Login } from "./login.js";
 
 const HEALTH_MS = 2000;
@@ -9,11 +9,11 @@ export class Bar {
   // onkey: somebody logged in; onlogin: whether somebody is, now and then; onlogout; onprocesses.
   constructor(desk, { onkey, onlogin, onlogout, onprocesses }) {
     Object.assign(this, { desk, onkey, onlogin, onlogout, onprocesses });
+    document.querySelector(".bar-end").append(...this.parts());
     this.login = new Login(desk, () => {
       this.showLogin(true);
       this.onkey();
     });
-    $("login-button").addEventListener("click", () => this.pressed());
     for (const link of document.querySelectorAll(".pages a, .brand")) {
       link.addEventListener("click", (event) => {
         if (!(event.ctrlKey || event.metaKey || event.shiftKey)) desk.carryKey();
@@ -21,6 +21,16 @@ export class Bar {
     }
     setInterval(() => this.lookAtHealth(), HEALTH_MS);
     if (desk.key) onkey();
+  }
+
+  parts() {
+    const dot = () => make("i", { class: "dot" });
+    return [
+      make("button", { id: "health-button", class: "pill", type: "button", title: "Health of the desk's processes" }, dot(), make("span", {}, "desk")),
+      make("span", { id: "connection", class: "pill", role: "status" }, dot(), make("span", {}, "connecting")),
+      make("a", { class: "quiet", href: "/api/v1/docs" }, "API"),
+      make("button", { id: "login-button", class: "button", type: "button", onclick: () => this.pressed() }, "Log in"),
+    ];
   }
 
   status(state, isLoggedIn) {

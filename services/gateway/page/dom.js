@@ -43,6 +43,17 @@ export function toast(text, kind = "") {
   setTimeout(() => node.remove(), 4000);
 }
 
+// Facts of [term, text, class] in a dl.
+export function showFacts(box, facts) {
+  while (box.children.length > facts.length) box.lastChild.remove();
+  facts.forEach(([term, text, kind], index) => {
+    const line = box.children[index] || box.appendChild(make("div", {}, make("dt"), make("dd")));
+    setText(line.children[0], term);
+    setText(line.children[1], text);
+    setClass(line.children[1], "figure " + (kind || ""));
+  });
+}
+
 const signature = (cell) => (cell instanceof Node ? `${cell.className} ${cell.textContent}` : String(cell));
 
 function fillCell(td, cell) {

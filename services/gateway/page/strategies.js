@@ -2,7 +2,7 @@
 
 import { Choice } from "./choice.js";
 import { Curve, GREEN, RED } from "./curves.js";
-import { $, batched, make, setClass, setText, showRows, toast } from "./dom.js";
+import { $, batched, make, setClass, setText, showFacts, showRows, toast } from "./dom.js";
 import { clock, number, plain, sign } from "./format.js";
 
 const words = (text) => String(text || "").replaceAll("_", " ").toLowerCase();
@@ -240,15 +240,4 @@ export class Strategies {
     setText($("parameter-outcome"), text);
     setClass($("parameter-outcome"), "outcome " + kind);
   }
-}
-
-// Facts of [term, text, class] in a dl.
-export function showFacts(box, facts) {
-  while (box.children.length > facts.length) box.lastChild.remove();
-  facts.forEach(([term, text, kind], index) => {
-    const line = box.children[index] || box.appendChild(make("div", {}, make("dt"), make("dd")));
-    setText(line.children[0], term);
-    setText(line.children[1], text);
-    setClass(line.children[1], "figure " + (kind || ""));
-  });
 }

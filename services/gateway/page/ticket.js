@@ -1,6 +1,6 @@
 // The order ticket. It says what is missing; what is allowed, the engine decides.
 
-import { $, make, setText } from "./dom.js";
+import { $, make, setText, showFacts } from "./dom.js";
 import { number, plain, stepped } from "./format.js";
 import { LIMITED, atField, fieldOf, isPriced, parameters, shown } from "./ticket_fields.js";
 
@@ -187,13 +187,7 @@ export class Ticket {
       rows.push(["Position", `${plain(this.position.quantity, 4)} ${unit}`]);
       rows.push(["Entry", plain(this.position.average_price, 4)]);
     }
-    const sum = $("sum");
-    while (sum.children.length > rows.length) sum.lastChild.remove();
-    rows.forEach(([term, text], index) => {
-      const line = sum.children[index] || sum.appendChild(make("div", {}, make("dt"), make("dd")));
-      setText(line.children[0], term);
-      setText(line.children[1], text);
-    });
+    showFacts($("sum"), rows);
   }
 
   say(text, kind = "") {
