@@ -318,6 +318,7 @@ def test_a_command_is_asked_again_of_the_successor_of_who_died_with_it(
 ) -> None:
     client.timeout_s = 60.0
     taken: list[list[bytes]] = []
+    is_answered = threading.Event()
 
     def serve(is_last: bool) -> None:
         own: zmq.Context[Any] = zmq.Context()  # its end waits until the socket's path is free
@@ -328,12 +329,14 @@ def test_a_command_is_asked_again_of_the_successor_of_who_died_with_it(
         if is_last:
             reply = m.CommandReply(codec.decode_header(frames[0]).request_id, True)
             router.send_multipart([peer, *codec.encode_reply("engine", 1, reply)])
-        router.close(60_000 if is_last else 0)
+            is_answered.wait(60)  # what is not read when the connection ends is lost
+        router.close(0)
         own.term()
 
     thread = threading.Thread(target=lambda: [serve(False), serve(True)], daemon=True)
     thread.start()
     assert client.place(NAME, m.Side.BUY, 1, price=1).accepted
+    is_answered.set()
     thread.join()
     assert len(taken) == 2 and taken[0] == taken[1]
 
