@@ -99,6 +99,14 @@ def test_a_missing_reply_of_the_journal_is_found_and_named(evidence: Evidence) -
     assert [v.promise for v in named] == ["P1"]
 
 
+def test_a_request_that_was_taken_twice_is_found_and_named(evidence: Evidence) -> None:
+    asked = [x for e in evidence.entries() for x in e.records if isinstance(x, r.RequestRecord)]
+    again = asked[len(asked) // 2]
+    evidence.payloads = [*evidence.payloads, r.encode(r.Entry(1, [again]))]
+    named = [v for v in found(evidence) if v.about == again.key]
+    assert [v.promise for v in named] == ["P1"] and "taken 2 times" in named[0].text
+
+
 def test_a_missing_reply_of_a_client_is_found_and_named(evidence: Evidence) -> None:
     owner, history = next(iter(evidence.histories.items()))
     name = next(x["request_id"] for x in history if x["kind"] == "answered" and is_final(x))
