@@ -27,6 +27,7 @@ import msgspec
 from common import messages as m
 from common.domain.book import OrderBook
 from common.domain.instrument import Instrument
+from common.domain.position import plain
 from common.errors import LocalError
 from common.messages import OrderType, Side, TimeInForce
 from common.own_orders import OwnOrder, OwnPosition
@@ -50,6 +51,7 @@ class Parameters(
 
 
 P = TypeVar("P", bound=Parameters)
+DIGITS = 20  # longer numbers are cut in the log
 
 
 class Host(QuoteHost, Protocol):
@@ -334,7 +336,14 @@ class Strategy(Quoting, Generic[P]):
 
     def log(self, text: str, /, *, level: str = "INFO", **fields: object) -> None:
         """A line in the strategy's log. level: DEBUG, INFO, WARNING or ERROR."""
-        self._desk.log(level, text, {key: str(value) for key, value in fields.items()})
+        self._desk.log(level, text, {key: _shown(value) for key, value in fields.items()})
+
+
+def _shown(value: object) -> str:
+    """Money is kept with up to 60 digits; twelve places are enough to read."""
+    if isinstance(value, Decimal) and value.is_finite() and len(value.as_tuple().digits) > DIGITS:
+        return f"{plain(value):f}" if value.adjusted() < DIGITS else f"{value:.{DIGITS}g}"
+    return str(value)
 
 
 def exact_number(field: str, value: Number) -> Decimal:

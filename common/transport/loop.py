@@ -33,6 +33,7 @@ from common.transport.http import HttpClient
 from common.transport.inventory import Inventory
 from common.transport.journal import Journal, Log
 from common.transport.latch import LatchWatch, latch, release
+from common.transport.patience import Patience
 from common.transport.publisher import Publisher
 from common.transport.requests import Answerer, Asker
 from common.transport.subscriber import Subscriber
@@ -112,6 +113,7 @@ class Shell:
         self._is_stopping = False
         self._links: dict[str, WsLink] = {}
         self._links_up: dict[str, bool] = {}
+        self._patience = Patience()
         self._retired: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._wakes: list[int] = []
@@ -344,17 +346,21 @@ class Shell:
     def _note_link(self, event: c.LinkUp | c.LinkDown) -> None:
         if isinstance(event, c.LinkUp):
             self._links_up[event.link] = True
+            self._patience.on_up(event.link)
             logger.info("link up", link=event.link)
             return
         self._links.pop(event.link, None)
         if event.link in self._retired:
             self._retired.discard(event.link)
             self._links_up.pop(event.link, None)
+            self._patience.on_up(event.link)
             logger.info("link retired", link=event.link, reason=event.reason)
             return
+        was_up = self._links_up.get(event.link, False)
         self._links_up[event.link] = False
         self._counters["links_lost"] += 1
-        logger.warning("link down", link=event.link, reason=event.reason)
+        level = self._patience.level(event.link, was_up, now_ns())
+        logger.log(level, "link down", link=event.link, reason=event.reason)
 
     # --- the kill switch ----------------------------------------------------------------------
 

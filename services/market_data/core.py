@@ -66,6 +66,7 @@ INSTRUMENTS_CALL = "instruments"
 LEGS_CALL = "legs"
 BOOK_CALL = "book:"
 RAW_MAX = 1_000_000  # bytes; the bus takes messages of up to 1 MiB
+PATIENCE_NS = 10 * NS_PER_S  # after a start
 CONTROL = (Stream(StreamKind.STATE, ""), Stream(StreamKind.PLATFORM, ""))
 
 
@@ -105,6 +106,7 @@ class MarketData:
         self._status = Status()
         self._raw_readers: set[str] = set()  # topics: of one link's raw frames, or of all
         self._login_problem = ""
+        self._patient_until_ns = 0  # how long the list of instruments may fail without a warning
         self._closed_text = ""  # why the venue is closed, "" while it is open
         self._tick_ns = 0
         self._gather_ns: int | None = None
@@ -164,6 +166,7 @@ class MarketData:
     # --- life of the process -----------------------------------------------------------------
 
     def _on_start(self, event: Started, now_ns: int) -> None:
+        self._patient_until_ns = now_ns + PATIENCE_NS
         for stream in CONTROL:
             self._links.want(stream)
         self._advance(now_ns)
@@ -407,11 +410,18 @@ class MarketData:
         self._update_state()
 
     def _on_http_failed(self, event: HttpFailed, now_ns: int) -> None:
-        self._on_call_lost(event.call_id, event.error, now_ns)
+        if event.call_id == INSTRUMENTS_CALL and now_ns < self._patient_until_ns:
+            self._status.count("rest_failed")  # the venue may come up together with us
+            self._ask_again(event.call_id, now_ns)
+        else:
+            self._on_call_lost(event.call_id, event.error, now_ns)
 
     def _on_call_lost(self, call_id: str, problem: str, now_ns: int) -> None:
         self._status.count("rest_failed")
         self._warn(now_ns, "a REST call failed", call=call_id, problem=problem)
+        self._ask_again(call_id, now_ns)
+
+    def _ask_again(self, call_id: str, now_ns: int) -> None:
         if call_id == INSTRUMENTS_CALL:
             self._refresh.on_failure(now_ns)
         elif call_id == LEGS_CALL:

@@ -93,7 +93,7 @@ def test_failed_login_is_told_and_data_goes_on():
 def test_instruments_that_do_not_come_are_asked_for_again():
     rig = Rig()
     rig.feed(Started())
-    assert isinstance(rig.feed(HttpFailed("instruments", "refused"))[0], Alert)
+    assert rig.feed(HttpFailed("instruments", "refused")) == []
     assert [c.call_id for c in rig.later(1 * S) if isinstance(c, HttpCall)] == ["instruments"]
     rig.feed(HttpReply("instruments", 502, b"<html>", rig.now))
     assert any(isinstance(c, HttpCall) for c in rig.later(1 * S))
@@ -180,6 +180,17 @@ def test_an_empty_list_is_not_believed():
     rig = running()
     assert [c.text for c in rig.load()] == ["a REST call failed"]
     assert published(rig.read("book.x.A"))[0][1] == m.BookSnapshot("x.A", [9.0, 1.0], [10.0, 2.0])
+
+
+def test_a_venue_that_comes_up_later_is_no_warning_until_it_lasts():
+    rig = Rig("x.A")
+    rig.feed(Started())
+    seconds = 0
+    while not any(isinstance(c, Alert) for c in rig.feed(HttpFailed("instruments", "refused"))):
+        rig.later(S)
+        seconds += 1
+        assert seconds <= 10
+    assert seconds == 10
 
 
 def test_the_list_is_refreshed_hourly():
