@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 
 import pytest
+from _pytest.nodeid import NodeId
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture.providers import HypothesisProvider
 from hypothesis.internal.constants_ast import Constants
@@ -32,6 +33,18 @@ settings.register_profile(
 settings.load_profile("long" if is_long() else "usual")
 if not is_long():
     HypothesisProvider._local_constants = Constants()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of one xdist_group go to one worker. pytest-xdist tells itself so by the end of their
+    names, which it writes where pytest 9.2 does not read it any more."""
+    for item in items if getattr(config.option, "loadgroup", False) else ():
+        marks = {str(mark.args[0]) for mark in item.iter_markers("xdist_group")}
+        group = f"@{'_'.join(sorted(marks))}"
+        if marks and not item.nodeid.endswith(group):
+            item._id = NodeId.parse(item.nodeid + group)  # type: ignore[attr-defined]
+        assert not marks or item.nodeid.endswith(group), "tests of a group would be scattered"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,6 +22,7 @@ from tests import samples
 
 TOPIC = "quote.deribit.BTC-PERPETUAL"
 NAME = "deribit.BTC-PERPETUAL"
+WAIT_S = 60.0
 
 
 def quote(bid: float) -> m.Quote:
@@ -40,7 +41,7 @@ class Publisher:
         self.start_ns = 1
 
     def wait_for(self, topic: str) -> None:
-        while self.socket.poll(5000):
+        while self.socket.poll(int(WAIT_S * 1000)):
             if self.socket.recv() == b"\x01" + codec.subscription(topic):
                 return
         raise AssertionError(f"nobody subscribed {topic}")
@@ -78,18 +79,19 @@ def publisher(context: zmq.Context[Any], run_dir: RunDir) -> Iterator[Publisher]
 
 @pytest.fixture
 def client(run_dir: RunDir) -> Iterator[Client]:
-    with Client(run_dir, sender="tester", timeout_s=2.0) as made:
+    with Client(run_dir, sender="tester", timeout_s=WAIT_S) as made:
         yield made
 
 
+@pytest.fixture
+def slow_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is there is found, however busy the machine is."""
+    monkeypatch.setattr("common.client.CONNECT_S", WAIT_S)
+
+
 def take(client: Client, count: int) -> list[Received | Lost]:
-    """The next messages, or fewer after two seconds of silence."""
-    found: list[Received | Lost] = []
-    for received in client.messages(timeout_s=2.0):
-        found.append(received)
-        if len(found) == count:
-            break
-    return found
+    """The next messages, or fewer after a long silence."""
+    return list(islice(client.messages(timeout_s=WAIT_S), count))
 
 
 def test_messages_come_in_order_and_once(client: Client, publisher: Publisher) -> None:
@@ -135,7 +137,7 @@ def test_row_58_a_snapshot_that_got_lost_is_asked_for_again(
 
     def answer() -> None:
         wanted = b"\x01" + codec.subscription(TOPIC)
-        for _ in range(200):
+        for _ in range(1000):
             publisher.beat({})
             if publisher.socket.poll(50) and publisher.socket.recv() == wanted:
                 publisher.send(1, quote(1.0))
@@ -143,8 +145,8 @@ def test_row_58_a_snapshot_that_got_lost_is_asked_for_again(
 
     thread = threading.Thread(target=answer)
     thread.start()
-    received = next(client.messages(timeout_s=20.0))
-    thread.join(20)
+    received = next(client.messages(timeout_s=WAIT_S))
+    thread.join(WAIT_S)
     assert isinstance(received, Received) and received.message == quote(1.0)
 
 
@@ -178,17 +180,17 @@ def test_row_60_a_restart_after_the_clock_went_back_is_found_when_the_old_one_is
     publisher.send(5, quote(1.0))
     publisher.start_ns = 2
     publisher.send(1, quote(2.0))  # it could be a late message of the one before
-    first, lost = islice(client.messages(timeout_s=10.0), 2)
+    first, lost = take(client, 2)
     assert isinstance(first, Received) and lost == Lost(TOPIC, "the publisher is silent")
     publisher.wait_for(TOPIC)
     publisher.send(2, quote(3.0))
-    (fresh,) = islice(client.messages(timeout_s=10.0), 1)
+    (fresh,) = take(client, 1)
     assert isinstance(fresh, Received) and fresh.message == quote(3.0)
     publisher.start_ns = 1
     publisher.send(7, quote(4.0))
     publisher.start_ns = 2
     publisher.send(3, quote(5.0))
-    (after,) = islice(client.messages(timeout_s=10.0), 1)
+    (after,) = take(client, 1)
     assert isinstance(after, Received) and after.message == quote(5.0)
 
 
@@ -224,11 +226,11 @@ def test_a_silent_publisher_is_told_while_another_is_busy(
     publisher.beat({})
     publisher.send(1, quote(1.0))
     try:
-        told = [item for item in islice(client.messages(5.0), 500) if isinstance(item, Lost)]
+        told = next(item for item in client.messages(WAIT_S) if isinstance(item, Lost))
     finally:
         done.set()
         talking.join()
-    assert told == [Lost(TOPIC, "the publisher is silent")]
+    assert told == Lost(TOPIC, "the publisher is silent")
 
 
 def test_frames_that_are_not_ours_are_counted(client: Client, publisher: Publisher) -> None:
@@ -244,7 +246,9 @@ Answer = Callable[[codec.RequestHeader, m.Command], list[m.CommandReply]]
 
 
 @pytest.fixture
-def engine(context: zmq.Context[Any], run_dir: RunDir) -> Iterator[dict[str, Any]]:
+def engine(
+    context: zmq.Context[Any], run_dir: RunDir, slow_to_connect: None
+) -> Iterator[dict[str, Any]]:
     """A ROUTER that answers with what `state["answer"]` returns and keeps what it was sent."""
     state: dict[str, Any] = {"commands": [], "answer": lambda header, command: []}
     router = context.socket(zmq.ROUTER)
@@ -348,11 +352,12 @@ def test_row_62_nothing_is_sent_to_a_process_that_is_away(client: Client) -> Non
         client.push_inventory("deribit", "somewhere", "ETH", "1.5")
 
 
+@pytest.mark.usefixtures("slow_to_connect")
 def test_inventory_is_pushed(client: Client, context: zmq.Context[Any], run_dir: RunDir) -> None:
     pull = context.socket(zmq.PULL)
     pull.bind(run_dir.endpoint("inventory.deribit.main"))
     client.push_inventory("deribit", "uniswap-v3:weth-usdc", "ETH", "-1.5")
-    assert pull.poll(2000)
+    assert pull.poll(int(WAIT_S * 1000))
     told = codec.decode_inventory(pull.recv())
     assert (told.source, str(told.quantity)) == ("uniswap-v3:weth-usdc", "-1.5")
     pull.close(0)

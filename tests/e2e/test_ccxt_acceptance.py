@@ -18,6 +18,7 @@ import pytest
 
 from tests.e2e.simulator_process import SimulatedVenue, simulated_venue
 
+pytestmark = pytest.mark.xdist_group("acceptance")  # one of it for all of them
 TABLE = Path(__file__).parents[2] / "docs" / "venues.md"
 ROW = re.compile(r"^\| `(\w+)` \| (works|no): (.+) \|$", re.M)
 PERPETUAL, COIN = "BTC/USD:BTC", "BTC"
@@ -60,7 +61,10 @@ def pointed(exchange: Any, venue: SimulatedVenue) -> Any:
     return exchange
 
 
-KEYS = {"apiKey": "bench", "secret": "bench-secret", "enableRateLimit": False}
+KEYS = {"apiKey": "bench", "secret": "bench-secret"} | {
+    "enableRateLimit": False,
+    "timeout": WAIT_S * 1000,
+}
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +137,10 @@ def is_cash(entry: dict[str, Any]) -> None:
 
 
 def option_of(client: Any) -> str:
-    """The option on BTC that is nearest to the money and to its expiry."""
+    """The option on BTC that expires last, nearest to the money."""
     price = client.fetch_ticker(PERPETUAL)["info"]["mark_price"]
     options = [m for m in client.markets.values() if m["option"] and m["settle"] == COIN]
-    nearest = min(options, key=lambda m: (m["expiry"], abs(m["strike"] - float(price))))
+    nearest = min(options, key=lambda m: (-m["expiry"], abs(m["strike"] - float(price))))
     return str(nearest["symbol"])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import ccxt
 import pytest
 
-from tests.e2e.desk import Desk
+from tests.e2e.desk import WAIT_S, Desk
 from tests.e2e.test_desk import eventually, order_of
 
 INSTRUMENT, SYMBOL = "deribit.BTC-PERPETUAL", "BTC/USD:BTC"
@@ -16,7 +16,8 @@ QUANTITY = 20_000
 
 @pytest.fixture
 def client(desk: Desk) -> Any:
-    exchange = ccxt.deribit({"apiKey": "bench", "secret": "bench-secret", "enableRateLimit": False})
+    key = {"apiKey": "bench", "secret": "bench-secret"}
+    exchange = ccxt.deribit(key | {"enableRateLimit": False, "timeout": WAIT_S * 1000})
     exchange.urls["api"]["rest"] = desk.venue_url
     exchange.load_markets()
     return exchange

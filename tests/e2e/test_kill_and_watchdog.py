@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("watched")  # one desk for all of them
 
 ENGINE = "trading_engine.deribit.main"
 PERPETUAL = "deribit.BTC-PERPETUAL"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +78,9 @@ def call(desk: Desk, verb: str, path: str, **body: Any) -> dict[str, Any]:
     url = f"{desk.gateway_url}/api/v1{path}"
     try:
         answer = requests.request(verb, url, json=body or None, headers=headers, timeout=10)
+        result: dict[str, Any] = answer.json()
     except requests.RequestException:
         return {"accepted": False}
-    result: dict[str, Any] = answer.json()
     return {"accepted": False} | result
 
 
@@ -127,7 +127,7 @@ def pid_of(desk: Desk, name: str) -> int:
 def open_at_venue(desk: Desk) -> int:
     """The exchange's own count."""
     url = f"{desk.venue_url}/api/v2/private/get_open_orders"
-    answer = requests.get(url, auth=("demo", "demo-secret"), timeout=10).json()
+    answer = requests.get(url, auth=("demo", "demo-secret"), timeout=PATIENCE_S).json()
     return len(answer["result"])
 
 
@@ -161,7 +161,7 @@ def test_row_26_kill_works_with_engine_and_gateway_dead(released: Desk) -> None:
     supervisor = Supervisor(RunDir(released.run_dir))
     for name in (ENGINE, "gateway", "position_server.deribit.main"):
         supervisor.call("stopProcess", name)
-    assert open_at_venue(released) >= 1
+    eventually(lambda: open_at_venue(released) >= 1, "it is at the venue")
     killed = released.cli("kill", "on", "--venue", "deribit", "--reason", "test", "--json")
     (account,) = killed.json["accounts"]
     assert (killed.code, account["left"], account["canceled"] >= 1) == (0, 0, True)
@@ -174,13 +174,18 @@ def test_row_26_kill_works_with_engine_and_gateway_dead(released: Desk) -> None:
 def test_row_26_a_latch_made_by_hand_and_the_gateways_call(released: Desk) -> None:
     eventually(lambda: place(released)["accepted"], "an order")
     (released.run_dir / "latch" / "desk").touch()
-    assert place(released)["reason"] == "KILL_SWITCH"
+    refuses_from_now_on(released)
     eventually(lambda: open_at_venue(released) == 0, "nothing is open")
     assert call(released, "POST", "/kill", reason="x", release=True)["latched"] is False
     eventually(lambda: place(released)["accepted"], "trades again")
     assert call(released, "POST", "/kill", reason="x", strategy="demo")["accepted"]
-    assert place(released)["reason"] == "KILL_SWITCH"
+    refuses_from_now_on(released)
     eventually(lambda: open_at_venue(released) == 0, "nothing is open")
+
+
+def refuses_from_now_on(desk: Desk) -> None:
+    assert not place(desk)["accepted"]
+    eventually(lambda: place(desk).get("reason") == "KILL_SWITCH", "it says why")
 
 
 @pytest.mark.parametrize("name", [ENGINE, "market_data.deribit", "gateway"])
@@ -192,9 +197,13 @@ def test_row_15_a_stopped_process_is_noticed_and_replaced(released: Desk, name: 
     eventually(replaced(released, name, pid), f"another {name}")
     took = time.monotonic() - began
     figures.note("P18", f"a stopped {name} is replaced", "3 s", f"{took:.1f} s", took <= 3, row=15)
-    log = (released.run_dir / "logs" / "watchdog.jsonl").read_text()
-    texts = [json.loads(line)["message"] for line in log.splitlines()]
-    assert f"{name} is stuck: killed" in texts
+    eventually(lambda: f"{name} is stuck: killed" in logged(released), "it is told")
+
+
+def logged(desk: Desk) -> list[str]:
+    """What the watchdog told; its last line may be half written."""
+    lines = (desk.run_dir / "logs" / "watchdog.jsonl").read_text().splitlines(keepends=True)
+    return [json.loads(line)["message"] for line in lines if line.endswith("\n")]
 
 
 def test_the_watchdog_itself_is_replaced_and_goes_on_watching(released: Desk) -> None:
@@ -213,10 +222,16 @@ def test_row_12_sigterm_in_a_burst_loses_no_order(released: Desk) -> None:
         os.kill(pid, signal.SIGTERM)
         eventually(lambda: not os.path.exists(f"/proc/{pid}"), "the engine ended")
     eventually(lambda: place(released)["accepted"], "trades again")
-    orders = call(released, "GET", "/orders")["orders"]
-    known = {order["client_order_id"] for order in orders}
-    assert {x["client_order_id"] for x in sent if x["accepted"]} <= known
-    assert len(known) == open_at_venue(released)
+    accepted = {x["client_order_id"] for x in sent if x["accepted"]}
+    eventually(lambda: accepted <= open_at_the_desk(released), "it knows them all")
+    eventually(
+        lambda: len(open_at_the_desk(released)) == open_at_venue(released), "and so does the venue"
+    )
+
+
+def open_at_the_desk(desk: Desk) -> set[str]:
+    orders = call(desk, "GET", "/orders").get("orders", [])
+    return {order["client_order_id"] for order in orders}
 
 
 def test_limits_change_without_a_restart_and_a_broken_file_changes_nothing(released: Desk) -> None:
@@ -226,7 +241,7 @@ def test_limits_change_without_a_restart_and_a_broken_file_changes_nothing(relea
     (released.config_path.parent / "risk.yaml").write_text("risk: [")
     log = released.run_dir / "logs" / f"{ENGINE}.jsonl"
     eventually(lambda: "the risk file cannot be used" in log.read_text(), "it is told")
-    assert place(released)["reason"] == "MAX_QUANTITY"
+    eventually(lambda: place(released).get("reason") == "MAX_QUANTITY", "it still holds")
     write_limits(released, max_notional=None)
     eventually(lambda: place(released).get("reason") == "NO_LIMIT", "a missing limit refuses")
     write_limits(released)

@@ -7,6 +7,8 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +16,8 @@ import websocket
 import yaml
 
 from common import messages as m
-from common.client import Client, Received
-from tests.e2e.desk import Desk, prepare, running
+from common.client import Client, NotRunning, Received
+from tests.e2e.desk import NOT_YET_KNOWN, Desk, prepare, running
 
 pytestmark = pytest.mark.xdist_group("quotes")  # one worker, so that there is one desk
 PATIENCE_S = 60.0
@@ -41,17 +43,18 @@ def quoting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 def eventually(is_so: Callable[[], Any]) -> Any:
     end = time.monotonic() + PATIENCE_S
-    while not (found := is_so()):
-        assert time.monotonic() < end, "it did not come to be so"
+    while time.monotonic() < end:
+        with suppress(NotRunning):  # it was just started again
+            if found := is_so():
+                return found
         time.sleep(0.1)
-    return found
+    raise AssertionError("it did not come to be so")
 
 
 def far_quotes(desk: Desk, quantity: str = "10") -> list[dict[str, str]]:
     """Sides that nobody trades with, in two instruments."""
-    rows = desk.cli("quotes", BTC, ETH, "--json").json["quotes"]
     found = []
-    for row in rows:
+    for row in best_of(desk, BTC, ETH):
         bid, ask = int(row["bid_price"] * 0.95), int(row["ask_price"] * 1.05)
         found.append(
             {"instrument": row["instrument"], "bid_price": str(bid), "bid_quantity": quantity}
@@ -60,9 +63,34 @@ def far_quotes(desk: Desk, quantity: str = "10") -> list[dict[str, str]]:
     return found
 
 
+def best_of(desk: Desk, *instruments: str) -> list[dict[str, Any]]:
+    """Best bids and asks, once the desk has them all."""
+
+    def whole() -> list[dict[str, Any]]:
+        result = desk.cli("quotes", *instruments, "--json")
+        rows = result.json["quotes"] if result.code == 0 else []
+        known = [row for row in rows if row["bid_price"] and row["ask_price"] and not row["stale"]]
+        return known if len(known) == len(instruments) else []
+
+    return list(eventually(whole))
+
+
 def open_quotes(desk: Desk) -> list[dict[str, Any]]:
-    orders = desk.cli("orders", "--json").json["orders"]
-    return [order for order in orders if order["quote_id"]]
+    result = eventually(lambda: (r := desk.cli("orders", "--json")).code == 0 and r)
+    return [order for order in result.json["orders"] if order["quote_id"]]
+
+
+def placed_quotes(desk: Desk, file: Path, *options: str) -> list[dict[str, Any]]:
+    """The results, as soon as the engine knows what the instruments are worth."""
+
+    def taken() -> list[dict[str, Any]]:
+        result = desk.cli("quote", str(file), "--mmp-group", "mm", *options, "--json")
+        results = list(result.json["results"])
+        unknown = {row["reason"] for row in results} & set(NOT_YET_KNOWN)
+        assert result.code == 0 or unknown, result
+        return results if result.code == 0 else []
+
+    return list(eventually(taken))
 
 
 def test_quotes_from_the_command_line_are_orders_and_are_cancelled(
@@ -70,10 +98,9 @@ def test_quotes_from_the_command_line_are_orders_and_are_cancelled(
 ) -> None:
     file = tmp_path / "quotes.json"
     file.write_text(json.dumps(far_quotes(quoting)))
-    placed = quoting.cli("quote", str(file), "--mmp-group", "mm", "--quote-set", "cli", "--json")
-    assert placed.code == 0, placed.out + placed.err
-    assert [r["status"] for r in placed.json["results"]] == ["NEW"] * 4
-    names = {r["client_order_id"] for r in placed.json["results"]}
+    placed = placed_quotes(quoting, file, "--quote-set", "cli")
+    assert [r["status"] for r in placed] == ["NEW"] * 4
+    names = {r["client_order_id"] for r in placed}
     found = eventually(lambda: len(q := open_quotes(quoting)) == 4 and q)
     assert {order["client_order_id"] for order in found} == names
     assert {order["quote_set"] for order in found} == {"cli"}
@@ -86,7 +113,7 @@ def test_quotes_from_the_command_line_are_orders_and_are_cancelled(
 
     canceled = quoting.cli("cancel-quotes", "--quote-set", "cli", "--json")
     assert (canceled.code, len(canceled.json["orders"])) == (0, 4), canceled.out
-    assert open_quotes(quoting) == []
+    eventually(lambda: open_quotes(quoting) == [])
 
 
 def test_a_restarted_engine_knows_what_became_of_its_quotes(quoting: Desk) -> None:
@@ -95,8 +122,8 @@ def test_a_restarted_engine_knows_what_became_of_its_quotes(quoting: Desk) -> No
             m.QuoteEntry(q["instrument"], D(q["bid_price"]), D(q["bid_quantity"]))
             for q in far_quotes(quoting)
         ]
-        reply = client.quote(entries, "mm")
-        assert reply.accepted and len(reply.results) == 2, reply
+        reply = eventually(lambda: (r := client.quote(entries, "mm")).accepted and r)
+        assert len(reply.results) == 2, reply
         before = engine(quoting)["pid"]
         os.kill(before, signal.SIGKILL)
         eventually(lambda: engine(quoting)["pid"] != before and is_ready(quoting))
@@ -107,8 +134,7 @@ def test_a_restarted_engine_knows_what_became_of_its_quotes(quoting: Desk) -> No
         ends = [order for order in closed if order.client_order_id in ours]
         assert [order.status for order in ends] == [m.OrderStatus.CANCELED] * 2
         assert {order.owner for order in ends} == {"maker"}
-        (protection, *_) = client.query_protections("deribit")
-        assert protection.mmp_group == "mm"
+        eventually(lambda: "mm" in {p.mmp_group for p in client.query_protections("deribit")})
 
 
 def engine(desk: Desk) -> dict[str, Any]:
@@ -150,7 +176,7 @@ def test_protection_that_acts_is_told_to_everybody(quoting: Desk) -> None:
 
 def crossing(desk: Desk) -> m.QuoteEntry:
     """A bid that trades at once."""
-    (row,) = desk.cli("quotes", BTC, "--json").json["quotes"]
+    (row,) = best_of(desk, BTC)
     return m.QuoteEntry(BTC, D(str(int(row["ask_price"] * 1.002))), D("10"))
 
 
@@ -190,8 +216,7 @@ def demo_secret(desk: Desk) -> str:
 def test_the_kill_switch_cancels_quotes(quoting: Desk, tmp_path: Any) -> None:
     file = tmp_path / "quotes.json"
     file.write_text(json.dumps(far_quotes(quoting)))
-    placed = quoting.cli("quote", str(file), "--mmp-group", "mm", "--json")
-    assert placed.code == 0, placed.out + placed.err
+    placed_quotes(quoting, file)
     try:
         assert quoting.cli("kill", "on", "--reason", "a test").code == 0
         eventually(lambda: open_quotes(quoting) == [])

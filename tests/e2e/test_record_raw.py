@@ -23,7 +23,7 @@ from tests.e2e.desk import Desk
 SYMBOL = "LTC_USDC-PERPETUAL"  # which no other test reads
 NAME = f"deribit.{SYMBOL}"
 START_NS = 1_790_000_000_000_000_000
-SECONDS = 5
+SECONDS = 10
 
 
 @pytest.fixture

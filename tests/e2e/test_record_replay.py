@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,13 @@ from services.recorder.reading import read
 from services.strategy_host.simulation import Simulation, of_file
 from tests.e2e.desk import CHECKOUT, Desk, prepare, running
 
+pytestmark = pytest.mark.xdist_group("recorded")  # one of it for all of them
 PERPETUAL = "deribit.BTC-PERPETUAL"
 BOOK = f"book.{PERPETUAL}"
 TOPICS = [BOOK, f"trade.{PERPETUAL}", f"ticker.{PERPETUAL}", "quote.deribit.", "health."]
 
 
-def wait(condition: Callable[[], Any], timeout_s: float = 30.0) -> Any:
+def wait(condition: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         found = condition()
@@ -52,7 +54,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         kill_once_it_wrote(desk)
         files = recordings(desk)
         first = wait(lambda: list(files.glob("books-*.parquet")))
-        wait(lambda: [f for f in files.glob("books-*.open.tmp") if f.stat().st_size > 20_000])
+        wait(lambda: has_written(desk))
         assert first[0].exists()
         (desk.directory / "first").write_text(first[0].name)
     yield made
@@ -63,12 +65,19 @@ def recordings(desk: Desk) -> Path:
 
 
 def kill_once_it_wrote(desk: Desk) -> None:
-    wait(
-        lambda: [f for f in recordings(desk).glob("books-*.open.tmp") if f.stat().st_size > 20_000]
-    )
+    wait(lambda: has_written(desk))
     rows = desk.cli("status", "--json").json["processes"]
     (pid,) = (row["pid"] for row in rows if row["name"] == "recorder")
     os.kill(pid, signal.SIGKILL)
+
+
+def has_written(desk: Desk) -> bool:
+    """Some of the books is on disk, in a file that is still written."""
+    for path in recordings(desk).glob("books-*.open.tmp"):
+        with suppress(FileNotFoundError):  # it has just got its name
+            if path.stat().st_size > 20_000:
+                return True
+    return False
 
 
 def test_what_was_flushed_before_the_kill_is_read_by_duckdb(recorded: Desk) -> None:
@@ -119,7 +128,7 @@ def replayed(path: Path, run_dir: Path, speed: str) -> dict[int, tuple[list[floa
     process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
     frames = []
     try:
-        while process.poll() is None or socket.poll(200):
+        while process.poll() is None or socket.poll(1000):
             if socket.poll(100):
                 frames.append(socket.recv())
         assert process.returncode == 0

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,11 @@ def with_a_wrong_secret(desk: Desk) -> Result:
 
 
 def arguments(desk: Desk) -> list[bytes]:
-    return [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in desk.processes()]
+    found = []
+    for pid in desk.processes():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            found.append(Path(f"/proc/{pid}/cmdline").read_bytes())
+    return found
 
 
 def holding(texts: list[bytes]) -> list[bytes]:

@@ -20,6 +20,7 @@ import websocket
 
 from tests.e2e.simulator_process import ROOT, SimulatedVenue, free_port, simulated_venue
 
+pytestmark = pytest.mark.xdist_group("venue")  # one of it for all of them
 WAIT_S = 60
 
 

@@ -8,31 +8,38 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 
+from common import messages as m
+from common.client import Client, NotRunning, Received
 from tests.e2e.desk import CHECKOUT, Desk, Result, prepare, running
 
 PERP = "deribit.BTC-PERPETUAL"
 RACES = {"ORDER_CLOSED", "UNKNOWN_ORDER"}  # a fill overtook a modify or cancel
+BUSY = {"LATE", "LINK_DOWN", "NO_MARKET_DATA"}  # the machine, or the engine is just starting
 PATIENCE_S = 60.0
 BREAKS = """
 from common.messages import Side
 from common.strategy import Parameters, Strategy
 
 
-class Breaks(Strategy[Parameters]):
+class When(Parameters):
+    now: bool = False
+
+
+class Breaks(Strategy[When]):
     def on_start(self) -> None:
         self.place("deribit.ETH-PERPETUAL", Side.BUY, 10, price="1800", post_only=True)
-        self.set_timer("break", after_s=4)
 
-    def on_timer(self, name: str) -> None:
-        if self.working_orders[0].is_settled:
+    def on_parameters(self) -> None:
+        if self.parameters.now:
             raise RuntimeError("told you so")
 """
 
@@ -65,8 +72,9 @@ def eventually(question: Callable[[], Any], what: str) -> Any:
     """The first true answer."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        if answer := question():
-            return answer
+        with suppress(NotRunning):
+            if answer := question():
+                return answer
         time.sleep(0.1)
     raise AssertionError(f"not within {PATIENCE_S:g} s: {what}")
 
@@ -81,6 +89,21 @@ def listed(desk: Desk, name: str) -> dict[str, Any]:
     lines = desk.cli("strategy", "list", "--json").out.splitlines()
     rows = [yaml.safe_load(line) for line in lines]
     return next((row for row in rows if row["name"] == name), {})
+
+
+def told(desk: Desk, name: str) -> dict[str, Any]:
+    """What a strategy that runs says of itself."""
+    row = eventually(lambda: "fills" in (r := listed(desk, name)) and r, f"{name} is heard")
+    return dict(row)
+
+
+def has_traded(desk: Desk, name: str, fills: int) -> bool:
+    """More than so often, with another account that sells and buys through the best prices."""
+    for side in ("sell", "buy"):
+        url = f"{desk.venue_url}/api/v2/private/{side}"
+        order = {"instrument_name": PERP.partition(".")[2], "amount": 100_000, "type": "market"}
+        requests.get(url, order, auth=("bench", "bench-secret"), timeout=PATIENCE_S)
+    return bool(told(desk, name)["fills"] > fills)
 
 
 def process(desk: Desk, name: str) -> dict[str, Any]:
@@ -123,12 +146,12 @@ def test_the_quoter_trades_and_survives_crashes(strategies: Desk) -> None:
             lambda name=name, before=before: process(desk, name)["pid"] not in (None, before), name
         )
         eventually(lambda: process(desk, "strategy_host.quoter")["healthy"], "quoter is back")
-    fills = listed(desk, "quoter")["fills"]
-    eventually(lambda: listed(desk, "quoter")["fills"] > fills, "it goes on trading")
-    row = listed(desk, "quoter")
+    fills = told(desk, "quoter")["fills"]
+    eventually(lambda: has_traded(desk, "quoter", fills), "it goes on trading")
+    row = told(desk, "quoter")
     assert row["state"] == "running"
     # What was sent in the moment of the crash could not be known to find nobody.
-    assert set(row["rejects"]) <= RACES | {"NOT_READY"}
+    assert set(row["rejects"]) <= RACES | BUSY | {"NOT_READY"}
     assert row["rejects"].get("NOT_READY", 0) <= 2
     eventually(lambda: is_the_accounts(desk), "own position equals the account's")
     # A side that was just filled or is being moved is away for a moment.
@@ -140,32 +163,38 @@ def test_the_quoter_trades_and_survives_crashes(strategies: Desk) -> None:
 
 def is_the_accounts(desk: Desk) -> bool:
     """No other owner trades this instrument here."""
-    held = [Decimal(p["quantity"]) for p in listed(desk, "quoter")["positions"]]
+    held = [Decimal(p["quantity"]) for p in told(desk, "quoter")["positions"]]
     rows = ok(desk.cli("positions", "--json"))["positions"]
     theirs = [Decimal(row["quantity"]) for row in rows if row["instrument"] == PERP]
     return sum(held) == sum(theirs)
 
 
 def test_parameters_are_set_at_run_time(strategies: Desk) -> None:
-    assert ok(strategies.cli("strategy", "set", "quoter", "quantity=200", "--json"))
-    eventually(
-        lambda: {order["quantity"] for order in orders(strategies, "quoter")} == {"200"},
-        "quotes of the new size",
-    )
+    # So far away that nobody trades with them, and whatever the position is both sides may grow.
+    far = ("half_spread_bps=50", "max_position=10000")
+    assert ok(strategies.cli("strategy", "set", "quoter", "quantity=200", *far, "--json"))
+    eventually(lambda: left_of(orders(strategies, "quoter")) == [200, 200], "the new size")
     refused = strategies.cli("strategy", "set", "quoter", "quantty=200", "--json")
     assert refused.code == 1 and "quantty: no such parameter" in refused.err
     assert refused.json["field"] == "quantty"
     nobody = strategies.cli("strategy", "set", "nobody", "x=1")
     assert nobody.code == 1 and "does not run" in nobody.err
+    assert ok(strategies.cli("strategy", "reset", "quoter", "--json"))
+
+
+def left_of(orders: list[dict[str, Any]]) -> list[Decimal]:
+    return [Decimal(order["quantity"]) - Decimal(order["cum_quantity"]) for order in orders]
 
 
 def test_a_broken_file_stops_only_itself_and_shows_its_line(strategies: Desk) -> None:
-    row = process(strategies, "strategy_host.broken")
+    row = eventually(
+        lambda: (r := process(strategies, "strategy_host.broken"))["text"] and r, "it says why"
+    )
     assert not row["healthy"] and "broken.py:3: InvalidOperation" in row["text"]
-    assert "broken.py:3" in listed(strategies, "broken")["last_error"]
+    assert "broken.py:3" in told(strategies, "broken")["last_error"]
     log = (strategies.run_dir / "logs" / "strategy_host.broken.log").read_text()
     assert "broken.py:3: InvalidOperation" in log
-    assert process(strategies, "strategy_host.quoter")["healthy"]
+    eventually(lambda: process(strategies, "strategy_host.quoter")["healthy"], "others are well")
 
 
 def test_an_error_at_run_time_cancels_that_strategys_orders(strategies: Desk) -> None:
@@ -173,27 +202,27 @@ def test_an_error_at_run_time_cancels_that_strategys_orders(strategies: Desk) ->
     file.write_text(BREAKS)
     with by_hand(strategies, file):
         eventually(lambda: orders(strategies, "breaks"), "its order")
+        strategies.cli("strategy", "set", "breaks", "now=true")
         row = eventually(
             lambda: (found := listed(strategies, "breaks")).get("state") == "error" and found,
             "its error",
         )
-        place = "breaks.py:13: RuntimeError: told you so"
+        place = "breaks.py:16: RuntimeError: told you so"
         assert place in row["last_error"]
         eventually(lambda: not orders(strategies, "breaks"), "its order is cancelled")
-        assert orders(strategies, "quoter"), "others go on"
+        eventually(lambda: orders(strategies, "quoter"), "others go on")
         again = strategies.cli("strategy", "run", str(file))
         assert again.code == 78 and "in use by another process" in again.err
 
 
 def test_stop_takes_the_quotes_away_and_start_brings_them_back(strategies: Desk) -> None:
     assert ok(strategies.cli("strategy", "stop", "quoter", "--json"))
-    assert orders(strategies, "quoter") == []
+    eventually(lambda: orders(strategies, "quoter") == [], "no quotes")
     assert strategies.cli("strategy", "stop", "quoter").code == 1
-    fills = listed(strategies, "quoter")
-    assert fills["state"] == "not running"
+    assert listed(strategies, "quoter")["state"] == "not running"
     assert ok(strategies.cli("strategy", "start", "quoter", "--json"))
     eventually(lambda: len(orders(strategies, "quoter")) == 2, "two quotes")
-    eventually(lambda: listed(strategies, "quoter")["fills"] > 0, "it remembers, or trades again")
+    eventually(lambda: has_traded(strategies, "quoter", 0), "it remembers, or trades again")
 
 
 def test_the_hedger_flattens_the_delta_of_an_option(strategies: Desk) -> None:
@@ -205,19 +234,16 @@ def test_the_hedger_flattens_the_delta_of_an_option(strategies: Desk) -> None:
     option = an_option(desk)
     with by_hand(desk, CHECKOUT / "strategies" / "delta_hedger.py", "--config", str(settings)):
         eventually(lambda: listed(desk, "hedger").get("state") == "running", "it runs")
-        bought = desk.cli("place", option, "buy", "2", "--type", "market", "--json")
-        assert bought.code == 0, bought.out + bought.err
-        eventually(lambda: listed(desk, "hedger")["fills"] > 0, "it hedged")
+        desk.place(option, "buy", "2", "--type", "market")
+        eventually(lambda: told(desk, "hedger")["fills"] > 0, "it hedged")
         eventually(lambda: abs(delta(desk)) <= 0.1, "delta within the band")
-        assert listed(desk, "hedger")["rejects"] == {}
+        assert set(told(desk, "hedger")["rejects"]) <= BUSY
         assert ok(desk.cli("strategy", "stop", "hedger", "--json"))
     assert listed(desk, "hedger")["state"] == "not running"
 
 
 def delta(desk: Desk) -> float:
-    from common.client import Client
-
-    with Client(str(desk.run_dir), "test") as client:
+    with Client(str(desk.run_dir), "test", timeout_s=PATIENCE_S) as client:
         account = client.query_account("deribit")
     assert account is not None
     found = [exposure.delta for exposure in account.exposures if exposure.underlying == "BTC"]
@@ -226,15 +252,12 @@ def delta(desk: Desk) -> float:
 
 def an_option(desk: Desk) -> str:
     """A call near the money, of the latest expiry."""
-    from common import messages as m
-    from common.client import Client, Received
-
     found: list[m.InstrumentDefinition] = []
     mark = 0.0
     with Client(str(desk.run_dir), "test") as client:
         client.subscribe("instruments.deribit")
         client.subscribe_ticker(PERP)
-        for received in client.messages(timeout_s=2):
+        for received in client.messages(timeout_s=PATIENCE_S):
             if isinstance(received, Received) and isinstance(received.message, m.InstrumentList):
                 found += received.message.instruments
                 whole = received.message.part + 1 == received.message.parts

@@ -9,16 +9,17 @@ from typing import Any
 import ccxt
 import pytest
 
-from tests.e2e.desk import Desk
-from tests.e2e.test_desk import eventually, ok, order_of, position_of
+from tests.e2e.desk import WAIT_S, Desk
+from tests.e2e.test_desk import eventually, ok, order_of, position_of, settled_position_of
 
 INSTRUMENT, SYMBOL = "deribit.BTC-PERPETUAL", "BTC/USD:BTC"
 LINEAR, LINEAR_SYMBOL = "deribit.ETH_USDC-PERPETUAL", "ETH/USDC:USDC"
-ATTEMPTS = 10  # a synthetic trader may be better placed than we are
+QUANTITY = 20_000
 
 
 def client_of(desk: Desk, key: str) -> Any:
     options = {"apiKey": key, "secret": f"{key}-secret", "enableRateLimit": False}
+    options |= {"timeout": WAIT_S * 1000}
     exchange = ccxt.deribit(options)
     exchange.urls["api"]["rest"] = desk.venue_url
     exchange.load_markets()
@@ -79,7 +80,7 @@ def test_an_order_placed_beside_the_desk_is_shown_changed_and_cancelled(
 
 def test_an_order_of_the_desk_can_be_cancelled_beside_it(desk: Desk, same_account: Any) -> None:
     price = str(far_below(same_account, SYMBOL))
-    placed = ok(desk.cli("place", INSTRUMENT, "buy", "50", "--price", price, "--json"))
+    placed = desk.place(INSTRUMENT, "buy", "50", "--price", price)
     same_account.cancel_order(placed["venue_order_id"], SYMBOL)
     name = placed["client_order_id"]
     eventually(lambda: order_of(desk, name)["status"] == "CANCELED", "their cancel is seen")
@@ -89,7 +90,7 @@ def test_an_order_of_the_desk_can_be_cancelled_beside_it(desk: Desk, same_accoun
 def test_a_trade_made_beside_the_desk_is_in_its_fills_and_position(
     desk: Desk, same_account: Any
 ) -> None:
-    before = position_of(desk, LINEAR)
+    before = settled_position_of(desk, LINEAR)
     same_account.create_order(LINEAR_SYMBOL, "market", "buy", 0.02)
     moved = before + Decimal("0.02")
     eventually(lambda: position_of(desk, LINEAR) == moved, "the position moved")
@@ -103,24 +104,27 @@ def test_a_trade_made_beside_the_desk_is_in_its_fills_and_position(
 def test_desk_and_another_account_trade_and_each_sees_its_side(
     desk: Desk, other_account: Any
 ) -> None:
-    for _ in range(ATTEMPTS):
+    with desk.calm(INSTRUMENT.partition(".")[2]):
         book = other_account.fetch_order_book(SYMBOL, limit=1)
-        price = str(book["bids"][0][0])
-        make = ("place", INSTRUMENT, "buy", "20000", "--price", price, "--post-only", "--json")
-        result = desk.cli(*make)
-        if result.code != 0:  # the market came to us before the order did
-            continue
-        other_account.create_order(SYMBOL, "limit", "sell", 20_000, price, {"timeInForce": "IOC"})
-        desk.cli("cancel", result.json["client_order_id"], "--json")
-        name, fills = result.json["client_order_id"], fills_of(desk, INSTRUMENT)
-        own = {fill["exec_id"]: fill for fill in fills.values() if fill["client_order_id"] == name}
-        theirs = {trade["id"]: trade for trade in other_account.fetch_my_trades(SYMBOL)}
-        for shared in own.keys() & theirs.keys():
-            fill, trade = own[shared], theirs[shared]
-            assert (fill["side"], fill["liquidity"]) == ("BUY", "MAKER")
-            assert (trade["side"], trade["takerOrMaker"]) == ("sell", "taker")
-            assert float(fill["last_quantity"]) == trade["amount"]
-            assert float(fill["last_price"]) == trade["price"]
-        if own.keys() & theirs.keys():
-            return
-    raise AssertionError("the two never met")
+        price, ahead = book["bids"][0][:2]
+        make = (INSTRUMENT, "buy", str(QUANTITY), "--price", str(price), "--post-only")
+        name = desk.place(*make)["client_order_id"]
+        take = ("limit", "sell", int(ahead) + QUANTITY, price, {"timeInForce": "IOC"})
+        other_account.create_order(SYMBOL, *take)
+        eventually(lambda: order_of(desk, name)["status"] == "FILLED", "it is filled")
+    own = eventually(lambda: fills_of_order(desk, name), "its fills are told")
+    theirs = {trade["id"]: trade for trade in other_account.fetch_my_trades(SYMBOL)}
+    assert own.keys() <= theirs.keys()
+    for exec_id, fill in own.items():
+        trade = theirs[exec_id]
+        assert (fill["side"], fill["liquidity"]) == ("BUY", "MAKER")
+        assert (trade["side"], trade["takerOrMaker"]) == ("sell", "taker")
+        assert float(fill["last_quantity"]) == trade["amount"]
+        assert float(fill["last_price"]) == trade["price"]
+
+
+def fills_of_order(desk: Desk, client_order_id: str) -> dict[str, Any]:
+    """By exec_id, when all of it is there."""
+    fills = fills_of(desk, INSTRUMENT)
+    own = {name: row for name, row in fills.items() if row["client_order_id"] == client_order_id}
+    return own if sum(float(row["last_quantity"]) for row in own.values()) == QUANTITY else {}
