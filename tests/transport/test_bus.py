@@ -111,7 +111,7 @@ def test_row_69_an_unknown_key_gets_and_sends_nothing_and_is_told(
     elsewhere.bus = host.bus_of(pair())
     running, core = visitor(run, elsewhere)
     running.do(c.Subscribe(TOPIC))
-    wait_for(lambda: host.doorkeeper.refused == 2)  # both of its sockets
+    wait_for(lambda: host.doorkeeper.refused >= 2)  # both of its sockets
     running.do(c.Request("orders.a", "r1", m.QueryOrders()))
     wait_for(lambda: core.of(c.RequestFailed))
     assert not core.of(c.BusMessage) and not core.of(c.Replied)

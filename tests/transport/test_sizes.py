@@ -75,6 +75,7 @@ def test_row_66_a_reader_cuts_a_publisher_that_sends_64_mb_and_reads_the_others(
 ) -> None:
     run_dir.create()
     attacker = context.socket(zmq.PUB)
+    attacker.setsockopt(zmq.SNDHWM, 1)  # not many of them at once in our memory
     cut = watched(attacker)
     attacker.bind(run_dir.endpoint("md.a"))
     publisher = run(Shell("c", Scripted(silent), run_dir, publisher="md.c"))

@@ -23,7 +23,7 @@ TOTAL = 1_500  # fills
 AT_ONCE = 5
 EVERY_S = 0.005
 JOINERS = 12
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 SILENT = "the publisher is silent"
 
 
