@@ -16,6 +16,7 @@ from common.errors import ConfigError
 from common.rundir import RunDir
 from common.transport.receivers import receivers
 from services.cli.health import DEGRADED, READY, Beats
+from services.cli.ports import check_ports
 from services.cli.processes import Process, processes
 from services.cli.settings import (
     CliError,
@@ -117,6 +118,7 @@ def up(settings: Settings, say: Callable[[str], None]) -> tuple[DeskConfig, bool
         _refuse_other_desk(settings, path)
         _start_what_stopped([p for p in [WATCHDOG, *wanted] if not p.strategy], supervisor, say)
     else:
+        check_ports(config, path)
         level = settings.log_level or config.log_level
         record = DeskRecord(desk=config.desk, config=str(path), log_level=level)
         _begin_simulated_venues_anew(config, settings.run_dir)
