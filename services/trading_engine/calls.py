@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from common import core as c
 from common import messages as m
@@ -90,35 +91,58 @@ class Calls:
         Args:
             at_any_cost: do not ask the budget, and do not wait for the journal.
         """
-        state = self._state
-        symbol = state.market.symbol_of(filters.instrument) if filters.instrument else ""
-        call = Call("cancel_all", now_ns, valid_until_ns=now_ns)
-        if not at_any_cost and state.pacer.ready_ns(now_ns, is_cancel=True) > now_ns:
-            return False  # before it is made: a call that is made waits for its answer
-        made = self._entry.cancel_all(filters, symbol, call)
-        if made is None:
-            return False
-        state.pacer.spent(now_ns)
-        self.cancel_together(call, made, orders, now_ns, at_any_cost=at_any_cost)
-        return True
+        market = self._state.market
+        symbol = market.symbol_of(filters.instrument) if filters.instrument else ""
+        make = partial(self._entry.cancel_all, filters, symbol)
+        return self.cancel_together(make, orders, now_ns, at_any_cost=at_any_cost)
 
     def cancel_together(
         self,
-        call: Call,
-        made: VenueCall,
+        make: Callable[[Call], VenueCall | None],
         orders: list[Order],
         now_ns: int,
         *,
         at_any_cost: bool = False,
-    ) -> None:
-        """Send the one call that cancels them all."""
+    ) -> bool:
+        """The same for any call that cancels many.
+
+        What the venue knows is cancelled at once. An order that still waits for the journal must
+        not be overtaken by its own cancel: those get a call of their own behind it.
+        """
+        waiting = [o for o in orders if not (o.state.venue_order_id or at_any_cost)]
+        at_once = [order for order in orders if order not in waiting]
+        if not waiting:
+            return self._send_together(make, orders, now_ns, True, at_any_cost)
+        if at_once and not self._send_together(make, at_once, now_ns, True):
+            return False
+        if self._send_together(make, waiting, now_ns, False):
+            return True
+        if at_once:  # one by one then, as the budget allows
+            self._state.cancels |= {order.state.client_order_id: None for order in waiting}
+        return bool(at_once)
+
+    def _send_together(
+        self,
+        make: Callable[[Call], VenueCall | None],
+        orders: list[Order],
+        now_ns: int,
+        urgent: bool,
+        at_any_cost: bool = False,
+    ) -> bool:
+        state = self._state
+        if not at_any_cost and state.pacer.ready_ns(now_ns, is_cancel=True) > now_ns:
+            return False  # before it is made: a call that is made waits for its answer
+        call = Call("cancel_all", now_ns, valid_until_ns=now_ns)
+        made = make(call)
+        if made is None:
+            return False
+        state.pacer.spent(now_ns)
         for order in orders:
             call.orders.append(order.state.client_order_id)
             if order.apply(E.CANCEL_SENT, now_ns):
-                self._state.publish(order, "self")
-        # What still waits for the journal must not be overtaken by its own cancel.
-        all_known = all(order.state.venue_order_id for order in orders)
-        self._send(call, made.method, made.frame, urgent=all_known or at_any_cost)
+                state.publish(order, "self")
+        self._send(call, made.method, made.frame, urgent=urgent)
+        return True
 
     def send_cancels(self, now_ns: int) -> None:
         """Send what the budget allows of the cancels that wait."""

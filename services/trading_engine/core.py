@@ -258,7 +258,9 @@ class TradingEngine:
 
     def _cancel_everything(self, now_ns: int) -> None:
         orders = list(self._state.store.open.values())
-        if not self._state.logged_in or self._calls.cancel_all(m.CancelAll(), orders, now_ns):
+        if not self._state.logged_in:
+            return
+        if self._calls.cancel_all(m.CancelAll(), orders, now_ns, at_any_cost=True):
             return
         for order in orders:
             self._calls.cancel(order, now_ns)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 
@@ -26,7 +27,6 @@ from common.venues.order_entry import (
     QuoteSide,
     QuoteTag,
     Quoting,
-    VenueCall,
     VenueOrder,
 )
 from services.trading_engine.answers import Answers
@@ -260,17 +260,12 @@ class QuoteCalls:
 
     def cancel_at_once(self, filters: m.CancelQuotes, orders: list[Order], now_ns: int) -> bool:
         """One call for them all, if the venue has it and the budget allows."""
-        state = self._state
-        if self._entry is None or state.pacer.ready_ns(now_ns, is_cancel=True) > now_ns:
+        if self._entry is None:
             return False
-        symbol = state.market.symbol_of(filters.instrument) if filters.instrument else ""
-        call = Call("cancel_all", now_ns, valid_until_ns=now_ns)
-        made: VenueCall | None = self._entry.cancel_quotes(filters, symbol, call)
-        if made is None:
-            return False
-        state.pacer.spent(now_ns)
-        self._calls.cancel_together(call, made, orders, now_ns)
-        return True
+        market = self._state.market
+        symbol = market.symbol_of(filters.instrument) if filters.instrument else ""
+        make = partial(self._entry.cancel_quotes, filters, symbol)
+        return self._calls.cancel_together(make, orders, now_ns)
 
     def cancel_sets(self, orders: list[Order], now_ns: int) -> list[Order]:
         """Cancel whole quote sets with one call each.
