@@ -34,7 +34,7 @@ from services.trading_engine.shell import read_limits, risk_path
 
 UP_TIMEOUT_S = 60.0
 STRATEGIES_TIMEOUT_S = 5.0
-AT_REST = frozenset({"STOPPED", "EXITED", "FATAL"})
+AT_REST = frozenset({"STOPPED", "FATAL"})  # EXITED lasts until supervisord looks again
 PATIENCE_S = 5.0  # with a process that supervisord keeps restarting
 
 
