@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from common.errors import ConfigError
 from common.transport import segments
 from common.transport.journal import SegmentedLog
+from tests.examples import examples
 
 PER_SEGMENT = 7
 PAYLOADS = [b"record %d " % number * (1 + number % 5) for number in range(20)]
@@ -76,7 +77,7 @@ def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
     assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o700
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=examples(300), deadline=None)
 @given(data=st.data())
 def test_row_81_any_altered_byte_is_found(good: dict[str, bytes], data: st.DataObject) -> None:
     names = [name for name in good if name.endswith("segment")]
@@ -107,7 +108,7 @@ def test_a_record_that_was_altered_together_with_its_checksum_is_found(directory
     assert found.damage is not None and "altered" in found.damage.problem
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=examples(100), deadline=None)
 @given(data=st.data())
 def test_an_altered_snapshot_is_passed_over(good: dict[str, bytes], data: st.DataObject) -> None:
     (name,) = (name for name in good if name.endswith("snapshot"))

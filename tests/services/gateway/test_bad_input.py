@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from services.gateway.channels import parse
 from services.gateway.rpc import CallError
+from tests.examples import examples
 from tests.services.gateway.kit import BTC, Desk, config
 
 LIMIT = {"instrument": BTC, "side": "buy", "quantity": 10, "price": 1}
@@ -175,7 +176,7 @@ def test_binary_on_a_text_connection_is_refused():
     assert answer["error"]["data"]["reason"] == "PARSE_ERROR"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_answered(payload, binary):
     desk = Desk()
@@ -187,7 +188,7 @@ def test_any_bytes_are_answered(payload, binary):
 WORDS = st.sampled_from(["book", "depth", "index", "orders", BTC, "BTC-PERPETUAL", "5", "100ms"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.one_of(WORDS, st.text(max_size=8)), max_size=6).map(".".join))
 def test_any_channel_name_is_a_channel_or_a_call_error(name):
     catalog = Desk().core.reading.catalog

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from decimal import Decimal
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -14,6 +13,7 @@ from common import core as c
 from common import messages as m
 from common.venues import accounts as a
 from common.venues.streams import FrameToSend
+from tests.examples import examples
 from tests.services.position_server.scenes import (
     DEFINITIONS,
     LINEAR,
@@ -241,10 +241,5 @@ class Arrivals(RuleBasedStateMachine):
         return ours.quantity != self.venue.quantity(name)
 
 
-class TestManyArrivals(Arrivals.TestCase):
-    pytestmark = pytest.mark.long
-    settings = settings(max_examples=4_000, stateful_step_count=60, deadline=None)
-
-
 TestArrivals = Arrivals.TestCase
-TestArrivals.settings = settings(max_examples=250, stateful_step_count=40, deadline=None)
+TestArrivals.settings = settings(max_examples=examples(250), stateful_step_count=40, deadline=None)

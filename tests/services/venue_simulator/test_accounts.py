@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from common.messages import InstrumentKind
 from common.venues.simulation import OrderFilter, Refused, SimulatedFill, SimulatedRefusal
+from tests.examples import examples
 from tests.services.venue_simulator.kit import ALL, D, Scene, account
 
 SMALL = D("1e-8")
@@ -220,7 +221,7 @@ def actions(draw):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.lists(actions(), min_size=5, max_size=40),
     st.lists(st.integers(-300, 300), min_size=1, max_size=3),
@@ -267,7 +268,7 @@ def check_identities(scene: Scene) -> None:
             assert s.available_funds >= 0  # of accounts this rich
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(1, 30), st.integers(-20, 20)), max_size=25),
     st.integers(-300, 300),
