@@ -13,7 +13,7 @@ from services.gateway import channels
 from services.gateway.calls import Caller, Row
 from services.gateway.challenges import VALID_MS, Challenges, is_signed, signed_text
 from services.gateway.channels import Channel
-from services.gateway.events import ClientOpened, CloseClient, GatewayCommand, Send
+from services.gateway.events import ClientOpened, CloseClient, GatewayCommand, Hold, Send
 from services.gateway.keys import Key, KeyRing, require
 from services.gateway.private import Private
 from services.gateway.reading import Reading
@@ -25,6 +25,7 @@ CALLS = ("auth", "auth.challenge", "subscribe", "unsubscribe")
 BAD_SIGNATURE = (
     "the signature is not that key's over nonce|key_id|host: a challenge is good once, for 5 s"
 )
+CATCH_UP_BYTES = 65_536
 Commands = list[GatewayCommand]
 
 
@@ -134,18 +135,29 @@ class Clients:
                 self._market.block(session.client, channel)
         return []
 
-    def drain(self, client: int) -> Commands:
-        """What waited, then the present state of what it missed."""
+    def drain(self, client: int, now_ns: int) -> Commands:
+        """What waited, then the present state of what it missed: of as many channels as a buffer
+        holds, the others when it has read that."""
         session = self.sessions.get(client)
         if session is None or session.blocked_ns is None:
             return []
-        session.blocked_ns = None
         commands: Commands = [
             Send((client,), payload, session.binary) for payload in session.take_queue()
         ]
-        for channel in session.channels.values():
-            commands += self._market.drain(client, channel)
-        return commands
+        size, done = 0, 0
+        channels = session.in_turn()
+        while done < len(channels) and size < CATCH_UP_BYTES:
+            told = self._market.drain(client, channels[done])
+            size += sum(len(each.payload) for each in told if isinstance(each, Send))
+            commands += told
+            done += 1
+        if done == len(channels):
+            session.blocked_ns = None
+            return commands
+        for channel in channels[:done]:
+            self._market.block(client, channel)
+        session.blocked_ns, session.next_channel = now_ns, channels[done].name
+        return [*commands, Hold(client)]
 
     def deliver(self, commands: Iterable[GatewayCommand]) -> Commands:
         """Messages that are never merged: those for blocked clients wait in their queue."""

@@ -102,7 +102,7 @@ class GatewayCore:
             ClientOpened: self._on_opened,
             ClientRequest: self._on_request,
             ClientBlocked: lambda event, now_ns: self._clients.block(event.client, now_ns),
-            ClientDrained: lambda event, now_ns: self._clients.drain(event.client),
+            ClientDrained: lambda event, now_ns: self._clients.drain(event.client, now_ns),
             ClientClosed: lambda event, now_ns: self._clients.close(event.client, now_ns),
             HttpCalled: self._on_http,
             KeysChanged: self._on_keys,

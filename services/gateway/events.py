@@ -81,6 +81,12 @@ class Send(Data):
     received_ns: int = 0
 
 
+class Hold(Data):
+    """This client has more to catch up with: tell when it has read what it was sent."""
+
+    client: int
+
+
 class CloseClient(Data):
     client: int
     code: int
@@ -112,4 +118,4 @@ GatewayEvent = (
     | StrategyFound
     | KeysChanged
 )
-GatewayCommand = CoreCommand | Send | CloseClient | HttpAnswer | Remember
+GatewayCommand = CoreCommand | Send | Hold | CloseClient | HttpAnswer | Remember

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections import deque
 from collections.abc import Callable
 
 from services.gateway.events import ClientBlocked, ClientDrained, Send
@@ -71,6 +72,7 @@ class Outboxes:
         self._times: list[tuple[int, int]] = []  # venue_time_ns, received_ns of what waits
         self._is_scheduled = False
         self._is_looking = False
+        self._blocked: deque[Outbox] = deque()  # whoever waited longest first
 
     def open(self, client: int, transport: asyncio.WriteTransport) -> None:
         self._boxes[client] = Outbox(client, transport)
@@ -103,8 +105,7 @@ class Outboxes:
         waiting, self._waiting = self._waiting, {}
         for box in waiting.values():
             if not box.write() and not box.is_blocked:
-                box.is_blocked = True
-                self._look_later()
+                self._block(box)
                 self._on_event(ClientBlocked(box.client))
         self._observe()
 
@@ -116,18 +117,34 @@ class Outboxes:
                 self._stats.venue_to_send.observe_ns(now_ns - venue_time_ns)
         self._times.clear()
 
-    def _look_later(self) -> None:
-        if not self._is_looking:
-            self._is_looking = True
-            self._loop.call_later(LOOK_S, self._look)
+    def hold(self, client: int) -> None:
+        """Call this client blocked until it has read what it was sent."""
+        box = self._boxes.get(client)
+        if box is not None and not box.is_blocked:
+            self._block(box)
+
+    def _block(self, box: Outbox) -> None:
+        box.is_blocked = True
+        self._blocked.append(box)
+        self._look_again(LOOK_S)
 
     def _look(self) -> None:
-        """See which blocked clients have read."""
+        """See which blocked clients have read: one a pass of the loop, since it may have a thousand
+        channels to catch up with, and whoever waited longest first."""
         self._is_looking = False
-        blocked = [box for box in self._boxes.values() if box.is_blocked]
-        for box in blocked:
-            if box.transport.get_write_buffer_size() < DRAINED_BUFFER:
+        for _ in range(len(self._blocked)):
+            box = self._blocked.popleft()
+            if box.client not in self._boxes:
+                continue
+            if not box.frames and box.transport.get_write_buffer_size() < DRAINED_BUFFER:
                 box.is_blocked = False
                 self._on_event(ClientDrained(box.client))
-            else:
-                self._look_later()
+                self._look_again(0.0)
+                return
+            self._blocked.append(box)
+        self._look_again(LOOK_S)
+
+    def _look_again(self, after_s: float) -> None:
+        if self._blocked and not self._is_looking:
+            self._is_looking = True
+            self._loop.call_later(after_s, self._look)

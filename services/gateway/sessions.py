@@ -65,6 +65,7 @@ class Session:
         self.channels: dict[str, Channel] = {}
         self.opened_ns = now_ns
         self.blocked_ns: int | None = None
+        self.next_channel = ""  # the first that is told when it reads again
         self._queue: list[bytes] = []
         self._queue_bytes = 0
         self._is_past = False  # its bound, and told to go
@@ -75,6 +76,12 @@ class Session:
         """The key it logged in with, as long as that may be used."""
         usable = self.key is not None and self.key.is_usable(self.address, now_ns)
         return self.key if usable else None
+
+    def in_turn(self) -> list[Channel]:
+        """Its channels, the one whose turn it is first."""
+        names = list(self.channels)
+        start = names.index(self.next_channel) if self.next_channel in self.channels else 0
+        return [self.channels[name] for name in names[start:] + names[:start]]
 
     def enqueue(self, payload: bytes) -> bool:
         """Keep it until the client reads again. False, once: it is past its bound and is to be

@@ -29,6 +29,7 @@ from services.gateway.events import (
     ClientRequest,
     CloseClient,
     GatewayEvent,
+    Hold,
     HttpAnswer,
     HttpCalled,
     KeysChanged,
@@ -82,6 +83,7 @@ class GatewayServer:
         self._connections: Connections | None = None
         self._runner: web.AppRunner | None = None
         shell.extend(Send, self._outboxes.send)
+        shell.extend(Hold, lambda command: self._outboxes.hold(command.client))
         shell.extend(HttpAnswer, self._answer)
         shell.extend(CloseClient, self._close)
         shell.on_start(self.start)

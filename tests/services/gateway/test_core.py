@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 
@@ -132,6 +134,37 @@ def test_a_blocked_client_gets_one_snapshot_for_all_it_missed():
     assert (quote["bid_quantity"], quote["missed"]) == (7.0, 3)
     desk.delta([100.0, 8.0], [])
     assert desk.data(1)[0]["previous_sequence"] == book["sequence"]
+
+
+def test_a_client_catches_up_with_many_channels_a_buffer_at_a_time():
+    desk = Desk()
+    client, other = desk.client(1), desk.client(2)
+    channels = [f"depth.{BTC}.20.{pace}ms" for pace in range(100, 400)]
+    desk.subscribe(client, *channels, f"quote.{BTC}")
+    desk.subscribe(other, f"quote.{BTC}")
+    depth = m.Depth(BTC, *([v for n in range(20) for v in (p + n, 1.5)] for p in (100.0, 200.0)))
+    desk.bus(f"depth.{BTC}", depth)
+    desk.bus(f"quote.{BTC}", m.Quote(BTC, 1.0, 1.0, 2.0, 1.0))
+    desk.data(client)
+    desk.feed(ClientBlocked(client))
+    desk.later(1)
+    desk.bus(f"depth.{BTC}", depth)
+    desk.later(1)
+    seen: list[str] = []
+    rounds = 0
+    while desk.core.sessions[client].blocked_ns is not None:
+        desk.feed(ClientDrained(client))
+        frames = [frame["params"] for frame in desk.frames.pop(client, [])]
+        assert len(json.dumps(frames)) < 3 * 65_536
+        assert all(frame["data"]["missed"] >= 1 for frame in frames)
+        seen += [frame["channel"] for frame in frames]
+        rounds += 1
+        if rounds == 1:
+            desk.bus(f"quote.{BTC}", m.Quote(BTC, 1.0, 1.0, 3.0, 1.0))
+            assert client not in desk.frames and other in desk.frames
+    assert rounds > 2 and sorted(seen) == sorted([*channels, f"quote.{BTC}"])
+    desk.bus(f"quote.{BTC}", m.Quote(BTC, 1.0, 1.0, 4.0, 1.0))
+    assert desk.data(client)[-1]["ask_price"] == 4.0
 
 
 def test_a_blocked_client_is_closed_after_30_seconds():
