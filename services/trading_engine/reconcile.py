@@ -24,7 +24,7 @@ from services.trading_engine.state import Call, EngineState
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 ALARM_NS = 60 * NS_PER_S
-SYNC_LIMIT_NS = 5 * NS_PER_S  # for all answers about the account
+SYNC_LIMIT_NS = 3 * NS_PER_S  # for all answers about the account, once the last was asked for
 DAY_NS = 86_400 * NS_PER_S
 OVERLAP_NS = 60 * NS_PER_S
 ABSENT_ROUNDS = 2
@@ -120,7 +120,8 @@ class Reconciler:
         return min((ns for ns in due if ns is not None), default=None)
 
     def on_time(self, now_ns: int) -> None:
-        if self._sync is not None and self._evidence.has_questions:
+        ready_ns = self._state.next_question_ns(now_ns)
+        if self._sync is not None and ready_ns is not None and ready_ns > now_ns:
             self._sync_at_ns = now_ns + SYNC_LIMIT_NS  # the budget stretches the asking
         if self._sync_at_ns is not None and now_ns >= self._sync_at_ns:
             self.sync(now_ns)

@@ -425,6 +425,17 @@ class Checker:
         reply = self._ask(self._engine, m.QueryOrders())
         return [o.client_order_id for o in (reply.orders if reply else []) if _is_unsure(o)]
 
+    def late_ns(self, up_ns: int) -> int:
+        """How long the order that is late most has been in doubt after its horizon, or after the
+        venue answers again, if that was later."""
+        engine, now_ns = self._desk.nodes[self._engine].core, self._desk.now_ns
+        late = [0]
+        for name in self.doubts():
+            doubt = engine._doubts._doubts.get(name)
+            horizon_ns = doubt.horizon_ns if doubt is not None else now_ns
+            late.append(now_ns - max(horizon_ns, up_ns))
+        return max(late)
+
     def check_rest(self) -> None:
         """Nothing forgotten, every fill counted once."""
         core = self._desk.nodes[self._engine].core

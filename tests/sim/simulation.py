@@ -49,21 +49,28 @@ EXTRAS_EVERY_S = 0.35
 P3_BAR_S = 5.0
 LOSSY_SHIFT_S = 5.0  # a start asks for fills of a minute before the last: a leap would hide some
 P3_LOST_S = 10.0  # a report was lost on a live link
-P2_BAR_S = 7.0  # order_valid_for_ms and 5 s
+P2_BAR_S = 5.0  # after an order's horizon, or once the venue answers again
 # Forward, so that what the venue times stays in order; its history holds half an hour.
 CLOCK_SHIFTS_S = (0.3, 2.0, 5.0, 300.0)
 REST_S = 40.0  # by then everything must be settled
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one seed. equal_s: from the last link up; settled_s: the last doubt, too."""
+    """What became of one seed. Times count from the last link up, or from the healing.
+
+    equal_s: until the state was the venue's; lost_s: the same, where a report had got lost on a
+    live link and was found by comparison. settled_s: until nothing was in doubt and every request
+    was answered; late_s: the longest that an order was in doubt after its own horizon.
+    """
 
     seed: int
     violation: str = ""
     promise: str = ""
     trace: str = ""
-    equal_s: float = 0.0
+    equal_s: float | None = 0.0
+    lost_s: float | None = None
     settled_s: float = 0.0
+    late_s: float = 0.0
     counts: dict[str, int] = {}
     tail: list[str] = []
 
@@ -186,13 +193,13 @@ class Simulation:
 
     def run(self) -> Outcome:
         """Everything, from the start to rest; a broken promise is in the outcome."""
-        equal_s = settled_s = 0.0
+        times: dict[str, float | None] = {}
         violation, promise = "", ""
         try:
             self.world.run_for(2.0)
             self._plan()
             self.world.run_for(self._busy_ns / NS_PER_S)
-            equal_s, settled_s = self._rest()
+            times = self._rest()
         except Violation as error:
             violation, promise = str(error), error.promise
         return Outcome(
@@ -200,8 +207,10 @@ class Simulation:
             violation=violation,
             promise=promise,
             trace=self.world.trace,
-            equal_s=equal_s,
-            settled_s=settled_s,
+            equal_s=times.get("equal_s", 0.0),
+            lost_s=times.get("lost_s"),
+            settled_s=times.get("settled_s") or 0.0,
+            late_s=times.get("late_s") or 0.0,
             counts=dict(self.checker.seen) | {"events": self.world.events},
             tail=self.world.tail() if violation else [],
         )
@@ -270,20 +279,24 @@ class Simulation:
             (self.shift_clock, 1),
         ]
 
-    def _rest(self) -> tuple[float, float]:
+    def _rest(self) -> dict[str, float | None]:
         world, checker = self.world, self.checker
         self._heal()
+        lost_before = checker.seen["reports_lost"]
         healed_ns = equal_ns = settled_ns = world.now_ns
         found_ns = healed_ns + int((P3_LOST_S - P3_BAR_S) * NS_PER_S)  # what was lost just now
         end_ns = healed_ns + int(REST_S * NS_PER_S)
         first_ns: int | None = None
+        late_ns, is_lost = 0, False
         while world.now_ns < end_ns:
             world.run_for(0.1)
             up_ns = max(world.up_since(ENGINE), world.up_since(POSITIONS), healed_ns)
+            late_ns = max(late_ns, checker.late_ns(max(world.up_since(ENGINE), healed_ns)))
             problem = checker.differences(POSITIONS)
             if not problem:
                 equal_ns = world.now_ns
-                first_ns = first_ns or equal_ns
+                if first_ns is None:
+                    first_ns, is_lost = equal_ns, checker.seen["reports_lost"] > lost_before
             elif world.now_ns > max(up_ns, equal_ns, found_ns) + P3_BAR_S * NS_PER_S:
                 raise Violation("P3", problem)
             is_settled = not checker.doubts() and not checker.owed()
@@ -296,7 +309,12 @@ class Simulation:
         self._settle_requests()
         checker.check_rest()
         equal_s = max(0, (first_ns or world.now_ns) - up_ns) / NS_PER_S
-        return equal_s, max(0, settled_ns - up_ns) / NS_PER_S
+        return {
+            "equal_s": None if is_lost else equal_s,
+            "lost_s": equal_s if is_lost else None,
+            "settled_s": max(0, settled_ns - up_ns) / NS_PER_S,
+            "late_s": late_ns / NS_PER_S,
+        }
 
     def _heal(self) -> None:
         assert self.world.venue is not None

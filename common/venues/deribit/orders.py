@@ -262,12 +262,15 @@ class OrderEntry:
         definition: InstrumentDefinition,
         context: Callable[[Sequence[str]], object],
     ) -> list[entry.VenueCall]:
-        """By the venue's id, and by label; a quote has none."""
+        """By the venue's id, and by label, which an order that becomes another one hands on; a
+        quote has none."""
         asked: list[tuple[str, dict[str, Any], str]] = []
         if order.venue_order_id:
             state = {"order_id": order.venue_order_id}
             asked.append(("private/get_order_state", state, "order"))
-        if not order.quote_id:
+        waits = order.trigger_price is not None or order.trigger_offset is not None
+        waits = waits or order.is_secondary
+        if not order.quote_id and (waits or not order.venue_order_id):
             label = {"currency": definition.settlement, "label": order.client_order_id}
             asked.append(("private/get_order_state_by_label", label, "orders"))
         return [self._request(*each, context([order.client_order_id])) for each in asked]

@@ -7,10 +7,12 @@ from decimal import Decimal
 import pytest
 
 from common import core as c
+from common import messages as m
 from services.trading_engine import records
 from services.trading_engine.fold import Fold
 from services.trading_engine.records import SyncRecord
-from tests.services.trading_engine.kit import LINK, MS, Bench, D
+from tests.services.trading_engine.kit import LINK, MS, T0, Bench, D
+from tests.services.trading_engine.quote_twin import QuoteTwin
 
 TRADES = "private/get_user_trades_by_currency"
 
@@ -139,3 +141,21 @@ def test_a_page_that_never_comes_leaves_the_account_unread():
     bench.losing = False
     bench.advance(5.1)
     assert bench.engine._state.is_ready and quantities(bench) == [D(1), D(2)]
+
+
+def test_other_questions_do_not_stretch_the_reading_of_the_account() -> None:
+    twin = QuoteTwin(T0 // MS)
+    bench, answer = Bench(twin), twin.receive
+
+    def lost_once(frame: bytes) -> list[bytes]:
+        told = answer(frame)
+        is_first = len(twin.calls("private/get_positions")) == 1
+        return [] if is_first and b"positions" in frame else told
+
+    twin.receive = lost_once  # type: ignore[method-assign]
+    bench.start()
+    bench.advance(2.5)
+    bench.ask(m.QueryProtections())
+    assert not bench.engine._state.is_ready
+    bench.advance(1)
+    assert len(twin.calls("private/get_positions")) == 2 and bench.engine._state.is_ready
