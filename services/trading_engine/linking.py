@@ -67,6 +67,9 @@ def _as_place(first: PlaceOrder, linked: LinkedOrder) -> PlaceOrder:
         trigger_offset=linked.trigger_offset,
         contingency_type=first.contingency_type,
         fill_condition=first.fill_condition,
+        # On the other side it takes back what the parent is carried out by.
+        parent=first.parent if linked.side is first.side else "",
+        parent_quantity=first.parent_quantity if linked.side is first.side else None,
     )
 
 
@@ -83,6 +86,7 @@ def check(
             same_orders=0,
             holding=None if holding is None else _holding(first, before, other, holding),
             legs=[(_holding(first, before, other, leg, each), each) for leg, each in known.legs],
+            parent=_parent(first, before, other, known.parent),
         )
         refusal = risk.check(other, limits, given)
         if refusal is not None:
@@ -114,6 +118,21 @@ def _holding(
         if first.contingency_type is T.OTO or not exclude_each_other(earlier, other):
             holding = _with(holding, earlier, each)
     return holding
+
+
+def _parent(
+    first: PlaceOrder, before: Sequence[PlaceOrder], other: PlaceOrder, known: risk.Parent | None
+) -> risk.Parent | None:
+    """With what those before it add. Of two that cancel each other the larger one counts."""
+    whole = first.parent_quantity
+    if not other.parent or whole is None:
+        return None
+    used = risk.ZERO if known is None else known.used
+    if first.contingency_type is not T.OCO:
+        used += first.quantity
+    if first.contingency_type is T.OTO:
+        used += sum(each.quantity for each in before if each.parent)
+    return risk.Parent(first.instrument, first.side, whole, used)
 
 
 def _with(holding: Holding, order: PlaceOrder, each: Decimal) -> Holding:

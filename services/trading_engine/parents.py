@@ -10,19 +10,34 @@ import msgspec
 from common import messages as m
 from common.domain.order import Order
 from common.domain.risk import ZERO, Parent
+from common.messages import ContingencyType as T
 
 KEPT = 10_000
 
 
+class _Part(msgspec.Struct):
+    """An order, or two that cancel each other: by its name what each filled and may still fill."""
+
+    legs: dict[str, tuple[Decimal, Decimal]] = {}
+
+    @property
+    def counts(self) -> Decimal:
+        """All that was filled, and the larger of what is left."""
+        filled = sum((filled for filled, _ in self.legs.values()), ZERO)
+        return filled + max((left for _, left in self.legs.values()), default=ZERO)
+
+    def filled_beside(self, name: str) -> Decimal:
+        return sum((filled for leg, (filled, _) in self.legs.items() if leg != name), ZERO)
+
+
 class _Sum(msgspec.Struct):
-    """used: of all parts; parts: what each of them counts with, if anything. Of a part that ended
-    that is what it filled, of an open one its whole quantity."""
+    """used: of all parts; parts: what is known of each, if it counts with anything."""
 
     instrument: str
     side: m.Side
     quantity: Decimal
     used: Decimal = ZERO
-    parts: dict[str, Decimal] = {}
+    parts: dict[str, _Part] = {}
 
 
 class Parents:
@@ -35,8 +50,10 @@ class Parents:
         """without: a part that does not count, since it is about to change."""
         if not name or (owner, name) not in self._sums:
             return None
-        found = self._sums[owner, name]
-        used = found.used - found.parts.get(without, ZERO)
+        found, used = self._sums[owner, name], self._sums[owner, name].used
+        part = next((each for each in found.parts.values() if without in each.legs), None)
+        if part is not None:
+            used += part.filled_beside(without) - part.counts
         return Parent(found.instrument, found.side, found.quantity, used)
 
     def note(self, order: Order) -> None:
@@ -47,12 +64,17 @@ class Parents:
         terms = (state.instrument, state.side, state.parent_quantity)
         known = self._keep((state.owner, state.parent), *terms)
         wanted = order.wanted.quantity if order.wanted is not None else None
-        counts = state.cum_quantity if order.is_final else max(state.quantity, wanted or ZERO)
-        known.used += counts - known.parts.get(state.client_order_id, ZERO)
-        if counts:
-            known.parts[state.client_order_id] = counts
-        else:  # a parent may live as long as its strategy
-            known.parts.pop(state.client_order_id, None)
+        left = max(state.quantity, wanted or ZERO) - state.cum_quantity
+        key, leg = _key(state), (state.cum_quantity, ZERO if order.is_final else left)
+        part = known.parts.setdefault(key, _Part({}))
+        known.used -= part.counts
+        if any(leg):
+            part.legs[state.client_order_id] = leg
+        else:
+            part.legs.pop(state.client_order_id, None)
+        known.used += part.counts
+        if not part.legs:  # a parent may live as long as its strategy
+            del known.parts[key]
 
     def add_old(self, owner: str, name: str, known: Parent) -> None:
         """What parts that nobody remembers filled."""
@@ -65,3 +87,11 @@ class Parents:
         while len(self._sums) > KEPT:
             self._sums.popitem(last=False)
         return found
+
+
+def _key(state: m.OrderUpdated) -> str:
+    """Of an order, or of both that cancel each other."""
+    kind = state.contingency_type
+    if kind is T.OCO or (kind is T.OTOCO and state.is_secondary):
+        return f"{state.link_id}/"
+    return state.client_order_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,9 +11,12 @@ import pytest
 from common import core as c
 from common import messages as m
 from common.config import LimitsConfig, LossConfig
+from common.domain.order import Order
 from common.messages import RejectReason as R
 from services.trading_engine.events import LimitsRead
 from services.trading_engine.market import Mids
+from services.trading_engine.parents import Parents
+from tests import samples
 from tests.services.trading_engine.kit import MS, PERP, PERPETUAL, QUOTE, SECOND, Bench, D, place
 from tests.services.trading_engine.test_combos import COMBO, NEAR
 
@@ -194,6 +198,36 @@ def test_parents_survive_a_restart() -> None:
     bench.deliver(bench.twin.fill(first.venue_order_id, 60.0))
     again = bench.restart().start()
     assert again.asked(part("50"), request_id="new").reason is R.PARENT_CAP
+
+
+def test_two_that_cancel_each_other_count_what_both_filled_and_the_larger_rest() -> None:
+    parents = Parents()
+
+    def note(name: str, filled: int, status: m.OrderStatus) -> Decimal:
+        state = msgspec.structs.replace(
+            samples.ORDER,
+            client_order_id=name,
+            link_id="1",
+            contingency_type=m.ContingencyType.OCO,
+            quantity=D(60) if name == "1" else D(80),
+            cum_quantity=D(filled),
+            status=status,
+            owner="router",
+            parent="p",
+            parent_quantity=D(100),
+        )
+        parents.note(Order(state))
+        found = parents.find("router", "p")
+        assert found is not None
+        return found.used
+
+    assert note("1", 0, m.OrderStatus.NEW) == 60
+    assert note("2", 0, m.OrderStatus.NEW) == 80
+    assert note("1", 10, m.OrderStatus.PARTIALLY_FILLED) == 90
+    without = parents.find("router", "p", "2")
+    assert without is not None and without.used == 10
+    assert note("1", 10, m.OrderStatus.CANCELED) == 90
+    assert note("2", 5, m.OrderStatus.CANCELED) == 15
 
 
 # --- the day's loss --------------------------------------------------------------------------

@@ -256,3 +256,43 @@ def test_two_that_rest_in_the_book_count_together_though_they_cancel_each_other(
         command = bracket(desk, contingency_type=kind, linked_orders=[profit, other])
     reply = desk.ask(command)
     assert reply.reason is (None if waits else R.EXPOSURE), reply
+
+
+# --- parts of a parent -----------------------------------------------------------------------
+
+
+def pair(desk: SimulatedDesk, kind: T, quantity: int, linked: int) -> m.PlaceOrder:
+    """Two on one side that are parts of a parent of 100."""
+    return m.PlaceOrder(
+        PERP,
+        m.Side.BUY,
+        D(quantity),
+        price=desk.price(factor=0.99),
+        owner="router",
+        contingency_type=kind,
+        linked_orders=[m.LinkedOrder(m.Side.BUY, D(linked), price=desk.price(factor=0.98))],
+        parent="whole",
+        parent_quantity=D(100),
+    )
+
+
+def test_what_an_order_places_on_its_side_is_a_part_of_its_parent_too(desk: SimulatedDesk):
+    refused = desk.ask(pair(desk, T.OTO, 60, 50))
+    assert (refused.reason, refused.field) == (R.PARENT_CAP, "linked_orders[0].quantity")
+    reply = desk.ask(pair(desk, T.OTO, 60, 40))
+    assert reply.accepted and [order.parent for order in reply.orders] == ["whole"] * 2
+    assert desk.ask(pair(desk, T.OTO, 10, 10)).reason is R.PARENT_CAP
+
+
+def test_of_two_that_cancel_each_other_the_larger_one_counts(desk: SimulatedDesk):
+    reply = desk.ask(pair(desk, T.OCO, 60, 70))
+    assert reply.accepted, reply
+    assert desk.ask(pair(desk, T.OCO, 40, 10)).reason is R.PARENT_CAP
+    change = m.ModifyOrder(reply.orders[0].client_order_id, quantity=D(110), owner="router")
+    assert desk.ask(change).reason is R.PARENT_CAP
+    assert desk.ask(pair(desk, T.OCO, 30, 10)).accepted
+
+
+def test_what_takes_the_position_back_is_no_part_of_the_parent(desk: SimulatedDesk):
+    orders = placed(desk, parent="whole", parent_quantity=D(100))
+    assert [order.parent for order in orders] == ["whole", "", ""]
