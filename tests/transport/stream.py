@@ -40,8 +40,8 @@ MIXED = 7919  # a prime: topics that lose messages are spread
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """What a process does. rate: of the feeder, messages a second over all topics.
 
-    losses_per_s: messages that the feeder loses; every other one is the last of its topic for
-    quiet_s. joins: of a joiner; of a crowd the number of its members.
+    losses_per_s: messages that the feeder loses once somebody reads all topics; every other one is
+    the last of its topic for quiet_s. joins: of a joiner; of a crowd the number of its members.
     """
 
     run_dir: str
@@ -88,6 +88,8 @@ class Feeder:
         self._quiet_until = [0] * settings.topics
         self._next = 0
         self._start_ns = 0
+        self._unread = set(range(settings.topics))
+        self._read_ns = 0  # since when somebody reads all of them
         self._lost = 0
         self.to_lose: dict[bytes, bool] = {}  # topic -> whether it is quiet after
 
@@ -97,6 +99,7 @@ class Feeder:
             return [c.SetState("ready"), c.WakeAt(now_ns + TICK_NS)]
         if isinstance(event, c.Subscribed) and event.topic.startswith("book."):
             number = int(event.topic.rpartition("T")[2])
+            self._note_reader(number, now_ns)
             book = m.BookSnapshot("load", [float(self._counts[number]), 1.0, *LEVELS], LEVELS)
             return [c.PublishSnapshot(event.topic, book)]
         return []
@@ -105,7 +108,8 @@ class Feeder:
         passed_s = (now_ns - self._start_ns) / 1e9
         due = int(passed_s * self._settings.rate) - self._report.messages
         self._report.most_behind = max(self._report.most_behind, due)
-        self._lose(passed_s, now_ns)
+        if not self._unread:
+            self._lose((now_ns - self._read_ns) / 1e9, now_ns)
         commands = [self._message(now_ns) for _ in range(min(due, AT_MOST))]
         self._report.messages += len(commands)
         return [*commands, c.WakeAt(now_ns + TICK_NS)]
@@ -122,13 +126,20 @@ class Feeder:
         book = m.BookDelta("load", [float(self._counts[number]), 1.0, *LEVELS], LEVELS)
         return c.Publish(topic, book)
 
+    def _note_reader(self, number: int, now_ns: int) -> None:
+        if number in self._unread:
+            self._unread.discard(number)
+            self._read_ns = now_ns
+
     def _lose(self, passed_s: float, now_ns: int) -> None:
-        """Choose the topics of which the next message gets lost."""
+        """Choose the topics of which the next message gets lost. Half of them always goes on."""
         while self._lost < int((passed_s - 2) * self._settings.losses_per_s):
             self._lost += 1
             number = self._lost * MIXED % self._settings.topics
             if self._quiet_until[number] < now_ns - 1_000_000_000:
-                self.to_lose[topic_of(number).encode()] = self._lost % 2 == 0
+                quiet = sum(until > now_ns for until in self._quiet_until)
+                is_tail = self._lost % 2 == 0 and quiet < self._settings.topics // 2
+                self.to_lose[topic_of(number).encode()] = is_tail
 
 
 class Dropping:
