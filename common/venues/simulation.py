@@ -847,6 +847,10 @@ class SimulatedMarket(Protocol):
         """Momentary funding of a perpetual as a fraction per 8 h; 0.0 for the others."""
         ...
 
+    def open_interest(self, symbol: str, now_ns: int) -> float:
+        """What others hold, in the venue's own unit; 0.0 for spot and combos."""
+        ...
+
     def seed_book(self, symbol: str, now_ns: int) -> Sequence[FlowOrder]:
         """The resting orders (PLACE) of a book that is made on demand."""
         ...

@@ -18,6 +18,7 @@ from common.messages import InstrumentDefinition, InstrumentKind
 from common.venues.simulation import FlowOrder, OptionFigures
 from services.venue_simulator.chain import Chain
 from services.venue_simulator.flow import Stream
+from services.venue_simulator.interest import of_others
 from services.venue_simulator.noise import seed_of
 from services.venue_simulator.reference_prices import (
     ReferencePrices,
@@ -147,6 +148,10 @@ class Market:
         if self._of(symbol).definition.kind is not InstrumentKind.PERPETUAL:
             return 0.0
         return self.prices.funding(symbol, now_ns)
+
+    def open_interest(self, symbol: str, now_ns: int) -> float:
+        traded = self._of(symbol)
+        return of_others(traded.definition, traded.shape, traded.seed, now_ns)
 
     # books and flow
 

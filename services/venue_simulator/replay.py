@@ -210,6 +210,12 @@ class ReplayMarket(Market):
             return 0.0
         return replayed.ticker.funding_rate or 0.0
 
+    def open_interest(self, symbol: str, now_ns: int) -> float:
+        replayed = self._find(symbol, now_ns)
+        if replayed is None or replayed.ticker is None:
+            return 0.0
+        return replayed.ticker.open_interest or 0.0
+
     # books and flow
 
     def seed_book(self, symbol: str, now_ns: int) -> Sequence[FlowOrder]:

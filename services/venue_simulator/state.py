@@ -233,9 +233,12 @@ class State:
         return self.accounts[name] if name != SYNTHETIC else self.synthetic
 
     def open_interest(self, listing: Listing) -> Decimal:
-        """The sum of all long positions."""
+        """The sum of all long positions, and what the rest of the world holds."""
         owners = (*self.accounts.values(), self.synthetic)
-        return sum((max(ZERO, owner.quantity(listing.symbol)) for owner in owners), ZERO)
+        own = sum((max(ZERO, owner.quantity(listing.symbol)) for owner in owners), ZERO)
+        if listing.is_expired or listing.is_spot or listing.legs:
+            return own
+        return own + exact(self.market.open_interest(listing.symbol, self.now_ns))
 
     def _add_listing(self, definition: InstrumentDefinition) -> None:
         listing = Listing(definition, self._change_ids, self.rules.trade_history)

@@ -134,6 +134,9 @@ class StillMarket:
     def funding_rate(self, symbol: str, now_ns: int) -> float:
         return self.rate
 
+    def open_interest(self, symbol: str, now_ns: int) -> float:
+        return 0.0
+
     def seed_book(self, symbol: str, now_ns: int) -> list[FlowOrder]:
         return self.seeds[symbol]
 

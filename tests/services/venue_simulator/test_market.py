@@ -109,3 +109,16 @@ def test_many_fair_prices_are_those_of_their_moments(symbol):
     one_by_one = [market.fair_price(symbol, moment) for moment in times]
     assert market.fair_prices(symbol, times) == pytest.approx(one_by_one, rel=1e-3, abs=2e-4)
     assert market.fair_prices(symbol, []) == []
+
+
+def test_others_hold_positions_that_are_the_same_each_time_and_grow_after_the_listing():
+    market, definitions = kit.make_market()
+    held = {name: market.open_interest(name, START_NS) for name in SYMBOLS}
+    assert held["BTC_USDC"] == 0.0  # spot
+    assert kit.make_market()[0].open_interest("BTC-PERP", START_NS) == held["BTC-PERP"] > 1e6
+    for name in ("BTC-PERP", "BTC-FUT", "BTC-62000-C"):
+        lot = float(definitions[name].lot_size)
+        assert held[name] > 0 and abs(held[name] / lot - round(held[name] / lot)) < 1e-6
+        hour = market.open_interest(name, START_NS + 3600 * SECOND_NS)
+        assert 0.8 * held[name] < hour < 1.25 * held[name]
+    assert market.open_interest("BTC-FUT", definitions["BTC-FUT"].created_ns) == 0.0
