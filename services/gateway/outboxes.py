@@ -83,13 +83,16 @@ class Outboxes:
 
     def send(self, command: Send) -> None:
         data = frame(command.payload, command.binary)
-        for client in command.clients:
-            box = self._boxes.get(client)
+        boxes, waiting, count = self._boxes, self._waiting, 0
+        for client in command.clients:  # with many clients the hottest loop of all
+            box = boxes.get(client)
             if box is not None:
+                if not box.frames:
+                    waiting[client] = box
                 box.frames.append(data)
-                self._waiting[client] = box
-                self._stats.sent_messages += 1
-                self._stats.sent_bytes += len(data)
+                count += 1
+        self._stats.sent_messages += count
+        self._stats.sent_bytes += count * len(data)
         if command.received_ns:
             self._times.append((command.venue_time_ns, command.received_ns))
         if not self._is_scheduled:
