@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from common.core import Alert, CoreCommand, Count, SetState
 
 NS_PER_S = 1_000_000_000
@@ -15,7 +17,8 @@ class Status:
         self._told: SetState | None = None
         self._was_ready = False
         self._counts: dict[str, int] = {}
-        self._warned: dict[str, tuple[int, int]] = {}  # text -> (second, how often in it)
+        self._second = 0
+        self._warned: Counter[str] = Counter()  # how often each text was given in it
 
     def update(self, problem: str, note: str = "") -> list[CoreCommand]:
         """The state to tell, if it is news. note: said of a process that is ready."""
@@ -41,10 +44,11 @@ class Status:
     def warn(self, now_ns: int, text: str, fields: dict[str, str]) -> list[CoreCommand]:
         """The warning, unless the same text was given too often this second; then it is counted."""
         second = now_ns // NS_PER_S
-        last, times = self._warned.get(text, (second, 0))
-        times = times + 1 if last == second else 1
-        self._warned[text] = second, times
-        if times > SAME_PER_SECOND:
+        if second != self._second:
+            self._second = second
+            self._warned.clear()
+        self._warned[text] += 1
+        if self._warned[text] > SAME_PER_SECOND:
             self.count("warnings_held_back")
             return []
         return [Alert("WARNING", text, fields)]
