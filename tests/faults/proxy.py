@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-HOST = "127.0.0.1"
-WAIT_S = 10.0
+from tests.ports import HOST, free_port
+
+WAIT_S = 60.0
 DATA = (1, 2)  # opcodes of text and binary
 T = TypeVar("T")
 
@@ -104,7 +105,7 @@ class Proxy:
 
     def __init__(self, target_port: int, port: int = 0) -> None:
         self.target_port = target_port
-        self.port = port
+        self.port = port or free_port()  # nobody else's while it is refused
         self.requests: list[Message] = []
         self.rules: list[Rule] = []
         self.slice_bytes = 0
@@ -204,7 +205,6 @@ class Proxy:
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, HOST, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _refuse(self) -> None:
         if self._server is not None:

@@ -13,7 +13,7 @@ import requests
 import websocket
 from aiohttp import web
 
-from tests.faults.proxy import HOST, Proxy, answers, calls, notifications
+from tests.faults.proxy import HOST, WAIT_S, Proxy, answers, calls, notifications
 
 
 async def echo(request: web.Request) -> web.StreamResponse:
@@ -42,11 +42,11 @@ def port() -> Iterator[int]:
         await site.start()
         return runner, runner.addresses[0][1]
 
-    runner, found = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    runner, found = asyncio.run_coroutine_threadsafe(start(), loop).result(WAIT_S)
     yield found
-    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(WAIT_S)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    thread.join(WAIT_S)
     loop.close()
 
 
@@ -59,7 +59,7 @@ def proxy(port: int) -> Iterator[Proxy]:
 
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[websocket.WebSocket]:
-    made = websocket.create_connection(f"ws://{HOST}:{proxy.port}/", timeout=10)
+    made = websocket.create_connection(f"ws://{HOST}:{proxy.port}/", timeout=WAIT_S)
     yield made
     made.shutdown()
 
@@ -79,12 +79,14 @@ def is_silent(client: websocket.WebSocket) -> bool:
     except websocket.WebSocketTimeoutException:
         return True
     finally:
-        client.settimeout(10)
+        client.settimeout(WAIT_S)
     return False
 
 
 def test_http_and_messages_pass_unchanged(proxy: Proxy, client: websocket.WebSocket) -> None:
-    assert requests.get(f"http://{HOST}:{proxy.port}/some/path", timeout=10).text == "/some/path"
+    assert (
+        requests.get(f"http://{HOST}:{proxy.port}/some/path", timeout=WAIT_S).text == "/some/path"
+    )
     for number in range(50):
         say(client, number)
     assert heard(client, 50) == list(range(50))
@@ -191,6 +193,6 @@ def test_nobody_listens_for_a_while(proxy: Proxy) -> None:
     url = f"http://{HOST}:{proxy.port}/x"
     proxy.refuse()
     with pytest.raises(requests.ConnectionError):
-        requests.get(url, timeout=10)
+        requests.get(url, timeout=WAIT_S)
     proxy.listen()
-    assert requests.get(url, timeout=10).text == "/x"
+    assert requests.get(url, timeout=WAIT_S).text == "/x"

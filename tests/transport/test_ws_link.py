@@ -14,6 +14,7 @@ from aiohttp import WSMsgType, web
 from common import core as c
 from common.transport import ws_link
 from common.transport.ws_link import WsLink
+from tests.ports import free_port
 
 Handler = Callable[[web.WebSocketResponse], Awaitable[None]]
 DEADLINE_S = 60
@@ -119,11 +120,7 @@ def test_a_venue_that_closes_is_a_link_down_told_once() -> None:
 def test_row_28_a_refused_connection_is_a_link_down_with_the_reason() -> None:
     async def connect() -> list[c.Event]:
         events: list[c.Event] = []
-        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        server.close()
-        await server.wait_closed()
-        await WsLink("public", f"ws://127.0.0.1:{port}/ws", events.append).connect()
+        await WsLink("public", f"ws://127.0.0.1:{free_port()}/ws", events.append).connect()
         return events
 
     (down,) = asyncio.run(connect())
