@@ -32,6 +32,7 @@ FLAGS = (
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",  # which is small in containers
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
