@@ -40,8 +40,9 @@ MIXED = 7919  # a prime: topics that lose messages are spread
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """What a process does. rate: of the feeder, messages a second over all topics.
 
-    losses_per_s: messages that the feeder loses once somebody reads all topics; every other one is
-    the last of its topic for quiet_s. joins: of a joiner; of a crowd the number of its members.
+    losses_per_s, losses: messages that the feeder loses once somebody reads all topics, and how
+    many in all; every other one is the last of its topic for quiet_s. joins: of a joiner; of a
+    crowd the number of its members.
     """
 
     run_dir: str
@@ -50,6 +51,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     topics: int = 200
     rate: float = 20_000.0
     losses_per_s: float = 0.0
+    losses: int = 1_000_000
     quiet_s: float = 2.0
     joins: int = 0
     same: bool = True
@@ -133,7 +135,8 @@ class Feeder:
 
     def _lose(self, passed_s: float, now_ns: int) -> None:
         """Choose the topics of which the next message gets lost. Half of them always goes on."""
-        while self._lost < int((passed_s - 2) * self._settings.losses_per_s):
+        due = int((passed_s - 2) * self._settings.losses_per_s)
+        while self._lost < min(due, self._settings.losses):
             self._lost += 1
             number = self._lost * MIXED % self._settings.topics
             if self._quiet_until[number] < now_ns - 1_000_000_000:
