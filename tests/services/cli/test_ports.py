@@ -13,6 +13,7 @@ from common import config as configuration
 from common.errors import ConfigError
 from services.cli import ports
 from services.cli.ports import check_ports
+from tests.ports import free_port
 
 CONFIG = """
 desk: second
@@ -34,12 +35,6 @@ def taken() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def free() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 def write(tmp_path: Path, gateway: int, simulator: int) -> Path:
     path = tmp_path / "desk.yaml"  # which `run` reads
     path.write_text(CONFIG.format(gateway=gateway, simulator=simulator))
@@ -49,7 +44,7 @@ def write(tmp_path: Path, gateway: int, simulator: int) -> Path:
 def test_row_68_a_second_desk_with_the_port_of_the_first_ones_venue_starts_nothing(
     run: Any, tmp_path: Path, taken: int
 ) -> None:
-    write(tmp_path, free(), taken)
+    write(tmp_path, free_port(), taken)
     result, run_dir = run("up"), tmp_path / "run"
     assert result.code == 78
     assert f"simulators.deribit.port: 127.0.0.1:{taken} is in use" in result.err
@@ -60,14 +55,14 @@ def test_the_gateways_port_is_looked_at_too_and_free_ones_are_taken(
     tmp_path: Path, taken: int
 ) -> None:
     with pytest.raises(ConfigError, match=f"gateway.port: 127.0.0.1:{taken} is in use"):
-        path = write(tmp_path, taken, free())
+        path = write(tmp_path, taken, free_port())
         check_ports(configuration.load(path), path)
-    path = write(tmp_path, free(), free())
+    path = write(tmp_path, free_port(), free_port())
     check_ports(configuration.load(path), path)
 
 
 def test_an_address_of_nobody_is_told(tmp_path: Path) -> None:
-    path = write(tmp_path, free(), free())
+    path = write(tmp_path, free_port(), free_port())
     path.write_text(path.read_text().replace("gateway: {", "gateway: {host: 192.0.2.1, "))
     config = configuration.load(path)
     with pytest.raises(ConfigError, match="gateway.port: 192.0.2.1"):
