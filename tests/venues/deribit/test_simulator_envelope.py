@@ -181,14 +181,14 @@ values = st.recursive(
 
 @given(st.sampled_from(sorted(set(METHODS) - {"private/logout"})), st.data())
 def test_no_parameters_break_the_server(method: str, data: st.DataObject) -> None:
-    venue = SHARED.setdefault("venue", Venue())
-    client = venue.connect()
-    client.login()
     params = {
         parameter.name: data.draw(values | st.sampled_from([PERPETUAL, "BTC", "any", 1, 10.5]))
         for parameter in METHODS[method].parameters
         if parameter.required or data.draw(st.booleans())
     }
+    venue = SHARED.setdefault("venue", Venue())
+    client = venue.connect()
+    client.login()
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     answer = client.send(msgspec.json.encode(body))
     assert ("error" in answer) != ("result" in answer)
