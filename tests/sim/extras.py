@@ -18,6 +18,7 @@ PERP = f"{VENUE}.BTC-PERPETUAL"
 INDEX = "btc_usd"
 GROUPS = {"mm": "alpha", "m2": "beta"}  # group -> who quotes in it
 AWAY = (-0.0005, 0.0, 0.0005, 0.002, 0.01)  # of the best price of that side
+LEAST_SHOWN = 100  # of the least quantity, 10 USD
 Act = Callable[[], None]
 
 
@@ -104,7 +105,7 @@ class Extras:
     # --- other terms --------------------------------------------------------------------------
 
     def iceberg(self) -> None:
-        quantity = self._quantity() + 100
+        quantity = Decimal(self.random.randrange(110, 170) * 10)
         self._desk.ask(
             self._desk.order(
                 self.random,
@@ -116,7 +117,7 @@ class Extras:
         )
 
     def _shown(self, quantity: Decimal) -> Decimal:
-        return Decimal(self.random.randrange(1, int(quantity) // 10 + 1) * 10)
+        return Decimal(self.random.randrange(LEAST_SHOWN, int(quantity) // 10 + 1) * 10)
 
     def trail(self) -> None:
         self._desk.ask(
@@ -138,7 +139,9 @@ class Extras:
             return
         order = self.random.choice(orders)
         if order.display_quantity:
-            terms = {"display_quantity": self._shown(order.quantity)}
+            terms = {
+                "display_quantity": self._shown(max(order.quantity, Decimal(LEAST_SHOWN * 10)))
+            }
         else:
             terms = {"trigger_offset": Decimal(self.random.choice([50, 200]))}
         self._desk.ask(m.ModifyOrder(order.client_order_id, owner=order.owner, **terms))
