@@ -155,6 +155,12 @@ class ClockMoved(msgspec.Struct, frozen=True):
     by_ns: int
 
 
+class VenueClosed(msgspec.Struct, frozen=True):
+    """It takes no orders until it says otherwise. why: "" when it is open again."""
+
+    why: str
+
+
 class ProtectionActed(msgspec.Struct, frozen=True):
     """Market maker protection cancelled the quotes of a group; frozen_until_ns: by our clock, 0
     until a reset."""
@@ -250,6 +256,7 @@ EntryEvent = (
     | RateLimited
     | Warned
     | ClockMoved
+    | VenueClosed
     | OrderSeen
     | FillSeen
     | CallDone

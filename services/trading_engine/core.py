@@ -303,10 +303,26 @@ class TradingEngine:
                 self._calls.on_clock_moved(by_ns)
                 self._doubts.on_clock_moved(by_ns)
                 self._state.market.on_clock_moved()
+            case entry.VenueClosed(why):
+                self._on_closed(why, now_ns)
             case entry.ProtectionActed():
                 self._quotes.on_acted(item, now_ns)
             case _:
                 self._link.on_told(item, now_ns)
+
+    def _on_closed(self, why: str, now_ns: int) -> None:
+        """What happened to the orders meanwhile is asked for when it is open again, before others
+        are taken."""
+        state = self._state
+        if why == state.closed_text:
+            return
+        state.closed_text = why
+        state.out.alert("WARNING", why or "the venue is open again")
+        if why:
+            state.out.add(c.SetState("degraded", why))
+        elif state.logged_in:
+            state.is_ready = False
+            self._doubts.sync(now_ns)
 
     def _on_answer(self, done: entry.CallDone, now_ns: int) -> None:
         call = done.context

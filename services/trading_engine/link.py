@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from common import core as c
 from common.domain.backoff import Backoff
+from common.messages import RejectReason, TradingMode
 from common.venues import order_entry as entry
 from services.trading_engine.state import EngineState
 
@@ -28,6 +29,7 @@ class Link:
         self._open_at_ns: int | None = None
         self._silent_until_ns = 0
         self._refused = False
+        self._was_in = False  # the key was good once
 
     def start(self) -> None:
         self._state.out.add(c.SetState("starting", "connecting to the venue"))
@@ -49,6 +51,7 @@ class Link:
     def on_down(self, reason: str, now_ns: int) -> None:
         state = self._state
         self._is_up = state.logged_in = state.is_ready = False
+        state.closed_text = ""  # while it is closed the account cannot be read after a reconnect
         if state.stopping:
             return
         delay_ns = REFUSED_DELAY_NS if self._refused else self._backoff.next_ns()
@@ -57,6 +60,7 @@ class Link:
 
     def ready(self) -> None:
         self._backoff.reset()
+        self._was_in = True
         if not self._state.is_ready:
             self._state.is_ready = True
             self._state.out.add(c.SetState("ready"))
@@ -77,6 +81,8 @@ class Link:
             case entry.LinkRefused(text, final):
                 self._refused = final
                 state.out.alert("ERROR", text)
+                if final and self._was_in:  # revoked: whoever did that wants no orders of ours
+                    state.tighten(state.venue, TradingMode.HALTED, text, RejectReason.MODE)
                 self._close(text)
 
     def on_bad_frame(self) -> None:

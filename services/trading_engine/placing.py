@@ -164,6 +164,8 @@ class Placing:
         elif not state.market.has_definitions:
             text = "instrument definitions have not come from market_data yet"
             self._refuse(item, R.NOT_READY, "instrument", text)
+        elif closed := state.closed_text:
+            self._refuse(item, R.NOT_READY, "", closed)
         elif doubt := self._entry.clock_doubt:
             self._refuse(item, R.NOT_READY, "", doubt)
         elif differs := state.builds.differing:

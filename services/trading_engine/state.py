@@ -84,6 +84,7 @@ class EngineState:
         self.link = f"orders.{venue}.{config.name}"
         self.logged_in = False  # calls may be sent
         self.is_ready = False  # and the state is the venue's
+        self.closed_text = ""  # why the venue takes no orders, "" while it does
         self.stopping = False
         self.received_ns = 0  # of the venue frame that is being handled
         self.cancels: dict[str, None] = {}  # of these orders; they wait for the rate budget

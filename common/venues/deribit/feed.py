@@ -28,7 +28,7 @@ from common.venues.deribit.session import (
     Session,
     SessionEvent,
 )
-from common.venues.deribit.states import status_of
+from common.venues.deribit.states import PLATFORM_CHANNEL, Platform, status_of
 from common.venues.deribit.whole_numbers import Count, Milliseconds
 from common.venues.streams import (
     BookChange,
@@ -55,7 +55,6 @@ RAW_NEEDS_LOGIN = 13778
 TOO_MANY_REQUESTS = 10028
 REFILL_S = 5.0  # of an empty pool of subscribe calls; the venue ends the session on 10028
 STATE_CHANNEL = "instrument.state.any.any"
-PLATFORM_CHANNEL = "platform_state"
 SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 
 
@@ -155,19 +154,13 @@ class _State(msgspec.Struct, gc=False):
     timestamp: Milliseconds = 0
 
 
-class _Platform(msgspec.Struct, gc=False):
-    maintenance: bool | None = None
-    price_index: str = ""
-    locked: bool | None = None
-
-
 _book_frames = msgspec.json.Decoder(_BookFrame)
 _books = msgspec.json.Decoder(_Book)
 _trades = msgspec.json.Decoder(list[_Trade])
 _tickers = msgspec.json.Decoder(_Ticker)
 _indices = msgspec.json.Decoder(_Index)
 _states = msgspec.json.Decoder(_State)
-_platforms = msgspec.json.Decoder(_Platform)
+_platforms = msgspec.json.Decoder(Platform)
 _channels = msgspec.json.Decoder(list[str])
 
 

@@ -38,10 +38,12 @@ from common.venues.deribit.order_payloads import (
     read_orders,
     read_trades,
 )
+from common.venues.deribit.states import PLATFORM_CHANNEL, Platform
 from common.venues.deribit.venue_clock import VenueClock
 
 ORDERS_CHANNEL = "user.orders.any.any.raw"
 TRADES_CHANNEL = "user.trades.any.any.raw"
+CHANNELS = [ORDERS_CHANNEL, TRADES_CHANNEL, quotes.PROTECTION_CHANNEL, PLATFORM_CHANNEL]
 CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR")
 HISTORY_COUNT = 1000
 NS_PER_MS = 1_000_000
@@ -119,7 +121,7 @@ class OrderEntry:
         self._session.clock.hear(venue_ns, received_ns, now_ns)
 
     def on_up(self, now_ns: int) -> list[bytes]:
-        channels = {"channels": [ORDERS_CHANNEL, TRADES_CHANNEL, quotes.PROTECTION_CHANNEL]}
+        channels = {"channels": CHANNELS}
         subscribe = self._request("private/subscribe", channels, "subscribed", None)
         return [*self._session.on_up(now_ns), subscribe.frame]
 
@@ -323,6 +325,10 @@ class OrderEntry:
             return [*(entry.FillSeen(fill) for fill in fills), *bad]
         if channel.startswith("user.mmp_trigger."):
             return [*quotes.decode_frozen(data, self._session.clock.skew_ns)]
+        if channel == PLATFORM_CHANNEL:
+            is_closed = decode_as(data, Platform).maintenance
+            why = "the venue is in maintenance" if is_closed else ""
+            return [] if is_closed is None else [entry.VenueClosed(why)]
         return []
 
     def _answered(self, answer: link.Answer, now_ns: int) -> list[entry.EntryEvent]:

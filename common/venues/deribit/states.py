@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from common.errors import VenueProtocolError
 from common.messages import InstrumentStatus
 
@@ -21,6 +23,14 @@ STATUSES = {
     "settled": InstrumentStatus.HALTED,
     "terminated": InstrumentStatus.EXPIRED,
 }
+PLATFORM_CHANNEL = "platform_state"
+
+
+# {"maintenance":true} of the venue, {"price_index":"sol_usd","locked":true} of one index
+class Platform(msgspec.Struct, gc=False):
+    maintenance: bool | None = None
+    price_index: str = ""
+    locked: bool | None = None
 
 
 def status_of(state: str) -> InstrumentStatus | None:

@@ -509,7 +509,7 @@ def test_row_39_an_unreadable_answer_is_doubt_and_not_a_guess(bench: Bench):
     bench.held = None
     bench.deliver([json.dumps(answer).encode()])
     (reply,) = bench.replies(request)
-    assert reply.in_doubt or reply.accepted
+    assert reply.in_doubt and not reply.accepted
     name = reply.orders[0].client_order_id
     bench.advance(1)
     assert bench.order(name).status is S.NEW  # found by asking
@@ -601,6 +601,38 @@ def test_row_31_after_a_breach_of_the_rate_limit_the_engine_is_silent(bench: Ben
     assert not any(isinstance(x, c.LinkOpen | c.LinkSend) for x in bench.commands[before:])
     bench.advance(0.2)
     assert any(isinstance(x, c.LinkOpen) for x in bench.commands[before:])
+    assert bench.asked(place()).reason is R.LINK_DOWN
+    before = len(bench.sent())
+    bench.connect()
+    again = bench.sent()[before:]
+    assert "private/get_open_orders" in again and "private/buy" not in again  # it looks first
+    assert bench.asked(place()).accepted
+
+
+PLATFORM = (
+    '{"jsonrpc":"2.0","method":"subscription","params":{"channel":"platform_state","data":%s}}'
+)
+
+
+def test_row_34_nothing_is_sent_to_a_venue_in_maintenance_and_its_end_is_a_new_start(bench: Bench):
+    order = bench.placed()
+    before = bench.sent().count("private/buy")
+    bench.deliver([(PLATFORM % '{"price_index":"sol_usd","locked":true}').encode()])
+    bench.deliver([(PLATFORM % '{"maintenance":true}').encode()])
+    reply = bench.asked(place())
+    assert (reply.reason, reply.text) == (R.NOT_READY, "the venue is in maintenance")
+    change = m.ModifyOrder(order.client_order_id, price=D("48000"))
+    assert bench.asked(change).reason is R.NOT_READY
+    bench.twin.end(order.venue_order_id, "system")  # told to nobody
+    bench.held = []
+    bench.feed(c.VenueFrame(LINK, (PLATFORM % '{"maintenance":false}').encode(), bench.now))
+    assert bench.held  # the answers about the account
+    assert bench.asked(place()).reason is R.NOT_READY  # the account is not read yet
+    assert bench.sent().count("private/buy") == before and "private/edit" not in bench.sent()
+    bench.release()
+    bench.advance(0.1)
+    assert bench.order(order.client_order_id).status is S.CANCELED
+    assert bench.asked(place()).accepted
 
 
 def test_row_33_wrong_credentials_are_tried_once_a_minute():
@@ -612,6 +644,39 @@ def test_row_33_wrong_credentials_are_tried_once_a_minute():
     before = len(bench.commands)
     bench.advance(59)
     assert not any(isinstance(x, c.LinkOpen) for x in bench.commands[before:])
+    bench.advance(2)
+    assert sum(isinstance(x, c.LinkOpen) for x in bench.commands[before:]) == 1
+
+
+class Always(dict[str, Refuse]):
+    """Refuses again and again."""
+
+    def pop(self, method: str, *default: object) -> Refuse:  # type: ignore[override]
+        return self[method]
+
+
+def test_row_33_a_key_that_is_revoked_halts_the_venue_and_is_tried_once_a_minute():
+    bench = Bench().start()
+    order = bench.placed()
+    bench.twin.refuse = Always({"public/auth": Refuse(13009, "unauthorized")})
+    bench.cut()
+    before, begun = bench.sent().count("public/auth"), len(bench.commands)
+    for _ in range(600):
+        bench.advance(1)
+        opened = any(isinstance(x, c.LinkOpen) for x in bench.commands[begun:])
+        begun = len(bench.commands)
+        if opened:
+            bench.connect()
+    assert 9 <= bench.sent().count("public/auth") - before <= 11
+    halted = [x for x in bench.commands if isinstance(x, c.Alert) and "HALTED" in x.text]
+    assert len(halted) == 1 and "unauthorized" in str(halted[0])
+    bench.twin.refuse = {}
+    bench.advance(61)
+    bench.connect()  # somebody gave it back: nothing is sent until a person says so
+    assert bench.asked(place()).reason is R.MODE
+    assert bench.asked(m.CancelOrder(order.client_order_id)).accepted
+    assert bench.asked(m.SetMode(m.TradingMode.ACTIVE, "new key", venue="deribit")).accepted
+    assert bench.asked(place()).accepted
 
 
 def test_row_12_a_clean_stop_logs_out_so_that_the_orders_stay(bench: Bench):

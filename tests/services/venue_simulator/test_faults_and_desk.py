@@ -131,7 +131,8 @@ def test_row_44_a_lost_book_change_makes_the_book_stale_until_it_is_whole_again(
 def test_row_46_a_frozen_book_is_found_by_comparison(desk: Desk) -> None:
     since = len(desk.messages)
     desk.control(control.FreezeChannel(channel=f"book.{SYMBOL}.*"))
-    desk.run_till(lambda: bool(desk.of(m.BookStale, since)), 120)
+    desk.run_till(lambda: bool(desk.of(m.BookStale, since)), 30)
+    assert desk.of(m.BookStale, since)[0].reason == "its channel has stopped"
     desk.control(control.ClearFaults())
     after = len(desk.messages)
     desk.run_till(lambda: bool(desk.of(m.BookSnapshot, after)), 120)
@@ -174,9 +175,12 @@ def test_cut_links_come_back(desk: Desk) -> None:
 
 def test_row_34_maintenance_is_waited_out(desk: Desk) -> None:
     desk.control(control.Maintenance(on=True))
-    assert not desk.place("closed").accepted
+    desk.desk.run_for(0.1)
+    reply = desk.place("closed")
+    assert (reply.reason, reply.text) == (m.RejectReason.NOT_READY, "the venue is in maintenance")
+    assert not [x for x in desk.of(m.OrderUpdated) if x.tag == "closed"]  # and so nothing was sent
     desk.control(control.Maintenance(on=False))
-    desk.desk.run_for(40)
+    desk.desk.run_for(5)
     assert desk.place("open").accepted
 
 
