@@ -359,7 +359,8 @@ class Shell:
         was_up = self._links_up.get(event.link, False)
         self._links_up[event.link] = False
         self._counters["links_lost"] += 1
-        level = self._patience.level(event.link, was_up, now_ns())
+        was_lost = was_up and not self._is_stopping
+        level = self._patience.level(event.link, was_lost, now_ns())
         logger.log(level, "link down", link=event.link, reason=event.reason)
 
     # --- the kill switch ----------------------------------------------------------------------
