@@ -60,13 +60,15 @@ class KeptBook(msgspec.Struct, frozen=True):
 
 
 class KeptDay(msgspec.Struct, frozen=True):
-    """The day as it is saved. fills: venue times of the executions that were counted."""
+    """The day as it is saved. fills: venue times of the executions that were counted. unowned: of
+    them those that nobody has told the owner of."""
 
     day_start_ns: int
     since_ns: int
     floor_ns: int
     fills: dict[str, int]
     books: list[KeptBook]
+    unowned: list[str] = []
 
 
 class Book:
@@ -126,7 +128,8 @@ class Day:
         self._books: dict[tuple[str, str], Book] = {}
         self._waiting: list[Fill] = []  # for the opening, or a definition
         self._counted: OrderedDict[str, int] = OrderedDict(kept.fills if kept else {})
-        self._owned: set[str] = set(self._counted)  # of them those with the owner's share counted
+        # Of them those with the owner's share counted.
+        self._owned = set(self._counted) - set(kept.unowned if kept else ())
         # Executions from before are in what was held, or counted.
         self._floor_ns = (kept.floor_ns or kept.since_ns) if kept else 0
         self.start_ns = kept.day_start_ns if kept else 0
@@ -237,7 +240,9 @@ class Day:
             for (owner, name), book in self._books.items()
         ]
         books = [*self._kept.values(), *kept]
-        day = KeptDay(self.start_ns, self.since_ns, self._floor_ns, dict(self._counted), books)
+        times = (self.start_ns, self.since_ns, self._floor_ns)
+        unowned = [exec_id for exec_id in self._counted if exec_id not in self._owned]
+        day = KeptDay(*times, dict(self._counted), books, unowned)
         return msgspec.json.encode(day, enc_hook=str)
 
     # --- inside -------------------------------------------------------------------------------

@@ -31,7 +31,8 @@ OVERLAP_NS = 30 * NS_PER_S  # how far fills are asked for again
 
 class _Round(msgspec.Struct, eq=False):
     """judge_ns: when what it found counts; None while answers are awaited. clean: none of them was
-    refused. shows_all: an order that it lacks is not open."""
+    refused. shows_all: an order that it lacks is not open. changed: orders that changed since it
+    was asked; by name, since the clock may have been set back since they changed."""
 
     asked_ns: int
     outstanding: int
@@ -42,6 +43,7 @@ class _Round(msgspec.Struct, eq=False):
     judge_ns: int | None = None
     orders: list[VenueOrder] = []
     fills: list[VenueFill] = []
+    changed: set[str] = set()
 
 
 class Comparing:
@@ -76,6 +78,8 @@ class Comparing:
     def look_at(self, orders: Iterable[Order], now_ns: int) -> None:
         """These changed, so what comes next of them may get lost."""
         for order in orders:
+            if self._round is not None:
+                self._round.changed.add(order.state.client_order_id)
             self._active[order.state.instrument] = now_ns
             self._next_ns = min(self._next_ns, now_ns + EVERY_NS)
 
@@ -96,6 +100,7 @@ class Comparing:
         if due_ns is None or now_ns < due_ns:
             return
         if self._round is not None and self._round.judge_ns is not None:
+            self.look_at([order for order, _ in self._state.changed], now_ns)
             self._judge(self._round, now_ns)
             self._round = None
         elif self._state.next_question_ns(now_ns) is not None:
@@ -134,7 +139,11 @@ class Comparing:
             return
         asked.outstanding -= 1
         asked.clean = asked.clean and done.refused is None
-        asked.complete = asked.complete and done.complete
+        if done.following is not None:
+            asked.outstanding += 1
+            self._state.ask([self._entry.next_page(done.following, call).frame])
+        else:
+            asked.complete = asked.complete and done.complete
         asked.shows_all = asked.shows_all and not done.unreadable
         asked.orders += done.orders
         asked.fills += done.fills
@@ -146,7 +155,7 @@ class Comparing:
     def _judge(self, asked: _Round, now_ns: int) -> None:
         listed: set[str] = set()
         for seen in sorted(asked.orders, key=lambda order: order.updated_ns):
-            listed.add(self._compare(seen, asked.asked_ns, now_ns))
+            listed.add(self._compare(seen, asked, now_ns))
         for fill in sorted(asked.fills, key=lambda fill: fill.filled_ns):
             if not self._state.store.knows_fill(fill.exec_id):
                 self._reports.on_fill(fill, "query", now_ns)
@@ -154,9 +163,9 @@ class Comparing:
         if asked.clean:
             self._note_fills(asked)
             if asked.shows_all:
-                self._ask_for_unlisted(listed, asked.asked_ns, now_ns)
+                self._ask_for_unlisted(listed, asked, now_ns)
 
-    def _compare(self, seen: VenueOrder, asked_ns: int, now_ns: int) -> str:
+    def _compare(self, seen: VenueOrder, asked: _Round, now_ns: int) -> str:
         """Take over what no report told; returns the name of the order, "" if it is not ours."""
         order = self._reports.find_seen(seen)
         if order is None:
@@ -167,36 +176,30 @@ class Comparing:
             return "" if order is None else order.state.client_order_id
         before = order.state
         is_news = order.is_older_than(seen.updated_ns) or seen.cum_quantity > before.cum_quantity
-        if is_news and self._is_at_rest(order, asked_ns):
+        if is_news and self._is_at_rest(order, asked):
             self._reports.on_order(seen, "query", now_ns)
             if order.state is not before:
                 self._tell("a change that was not told", client_order_id=before.client_order_id)
         return before.client_order_id
 
-    def _is_at_rest(self, order: Order, asked_ns: int) -> bool:
+    def _is_at_rest(self, order: Order, asked: _Round) -> bool:
         """It is open, nothing is under way, and it has not changed since the question."""
         settled = not (order.is_final or order.is_pending)
-        return settled and order.state.updated_ns < asked_ns
+        return settled and order.state.client_order_id not in asked.changed
 
-    def _ask_for_unlisted(self, listed: set[str], asked_ns: int, now_ns: int) -> None:
+    def _ask_for_unlisted(self, listed: set[str], asked: _Round, now_ns: int) -> None:
         """Open here and not there: it has ended. How, its own questions tell."""
         for name, order in list(self._state.store.open.items()):
             is_missing = name not in listed and not self._doubts.is_asking_for(name)
-            if is_missing and self._is_at_rest(order, asked_ns):
+            if is_missing and self._is_at_rest(order, asked):
                 self._tell("an end that was not told", client_order_id=name)
-                horizon_ns = order.state.updated_ns + AFTER_HORIZON_NS
+                horizon_ns = min(order.state.updated_ns, now_ns) + AFTER_HORIZON_NS
                 self._doubts.begin_unlisted(order, horizon_ns, now_ns)
 
     def _note_fills(self, asked: _Round) -> None:
-        """Up to when all fills are known: a list that was cut off ends with its last one."""
+        """Up to when, by our clock, all fills are known."""
         if asked.complete:
             self._since_ns |= dict.fromkeys(asked.currencies, asked.asked_ns)
-            return
-        for fill in asked.fills:
-            known = self._state.market.instrument(self._state.market.name_of(fill.symbol))
-            if known is not None:
-                name, until_ns = known.definition.settlement, fill.filled_ns + OVERLAP_NS
-                self._since_ns[name] = max(self._since_ns.get(name, 0), until_ns)
 
     def _tell(self, what: str, **fields: str) -> None:
         out = self._state.out

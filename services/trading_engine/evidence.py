@@ -13,6 +13,7 @@ from typing import TypeGuard
 
 import msgspec
 
+from common import messages as m
 from common.domain.order import Order
 from common.messages import RejectReason as R
 from common.venues.order_entry import CallDone, OrderEntry, OrderOf
@@ -20,6 +21,7 @@ from services.trading_engine.reports import Reports
 from services.trading_engine.state import Call, EngineState
 
 NS_PER_S = 1_000_000_000
+DAY_NS = 86_400 * NS_PER_S
 AFTER_HORIZON_NS = 2 * NS_PER_S
 AGAIN_NS = NS_PER_S
 ANSWERS_NS = 3 * NS_PER_S  # for all answers of a round, once its last question left
@@ -151,7 +153,9 @@ class Evidence:
             if known is None:
                 doubt.next_ns = now_ns + AGAIN_NS
                 continue
-            asked.append((doubt.order.state, known.definition))
+            state = doubt.order.state
+            made_ns = _made_ns(state, now_ns)
+            asked.append((msgspec.structs.replace(state, created_ns=made_ns), known.definition))
             doubt.round, doubt.asked_ns = self._round, now_ns
             doubt.outstanding, doubt.clean, doubt.found = 0, True, False
         return asked
@@ -221,4 +225,9 @@ def could_show(doubt: Doubt, done: CallDone) -> bool:
     if done.complete or done.following is not None:
         return True
     oldest = min((order.created_ns for order in done.orders), default=0)
-    return 0 < oldest - done.skew_ns < doubt.order.state.created_ns
+    return 0 < oldest - done.skew_ns < _made_ns(doubt.order.state, doubt.asked_ns)
+
+
+def _made_ns(state: m.OrderUpdated, now_ns: int) -> int:
+    """When the order was made, or before. A clock that was set back since then cannot tell."""
+    return state.created_ns if state.created_ns <= now_ns else now_ns - DAY_NS

@@ -159,6 +159,17 @@ def test_a_restart_goes_on_with_what_was_saved_and_what_it_missed() -> None:
     assert profit.complete and (profit.pnl, profit.strategies) == (-25, {"a": -25})
 
 
+def test_a_restart_between_the_words_of_venue_and_engine_costs_no_strategy_its_share() -> None:
+    one = by("", fill(1, 2, 100, LINEAR))
+    scene = Scene().started().bus(one).bus(ticker(LINEAR, 90.0))
+    again = restarted(scene, saved(scene), report(2, 100, LINEAR))
+    again.bus(by("a", one)).bus(ticker(LINEAR, 90.0))
+    assert (told(again).pnl, told(again).strategies) == (-20, {"a": -20})
+    once_more = restarted(again, saved(again.bus(by("a", fill(2, 1, 100, LINEAR)))))
+    once_more.bus(by("a", one)).bus(ticker(LINEAR, 90.0))
+    assert told(once_more).strategies == {"a": -30}
+
+
 def test_a_difference_that_no_fill_explains_is_taken_over_without_profit() -> None:
     scene = Scene().started().bus(by("a", fill(1, 2, 100, LINEAR))).bus(ticker(LINEAR, 90.0))
     again = restarted(scene, saved(scene), report(5, 100, LINEAR)).bus(ticker(LINEAR, 90.0))

@@ -13,8 +13,8 @@ from common.messages import OrderStatus as S
 from common.messages import OrderTrigger as E
 from services.trading_engine import records
 from services.trading_engine.comparing import EVERY_NS, WIDE_NS
-from tests.services.trading_engine.kit import MS, PERP, SECOND, Bench, D, place
-from tests.services.trading_engine.twin import Refuse
+from tests.services.trading_engine.kit import MS, PERP, SECOND, T0, Bench, D, place
+from tests.services.trading_engine.twin import Refuse, VenueTwin
 
 BAR_S = 10.0
 OPEN_ORDERS = "private/get_open_orders"
@@ -197,8 +197,11 @@ def test_a_difference_of_positions_has_it_asked_at_once():
     assert [fill.last_quantity for fill in bench.fills()] == [D("30")]
 
 
-def test_fills_of_a_list_that_was_cut_off_are_asked_for_from_there_on():
-    bench, order = resting()
+@pytest.mark.parametrize("ahead_s", [0, 300])
+def test_fills_of_a_list_that_was_cut_off_are_asked_for_from_there_on(ahead_s: int):
+    bench = Bench(VenueTwin(T0 // MS + ahead_s * 1000)).start()
+    order = bench.placed()
+    bench.advance(1)
     answers = bench.twin._list
 
     def cut_off(name: str, params: dict[str, Any]) -> Any:
@@ -211,7 +214,7 @@ def test_fills_of_a_list_that_was_cut_off_are_asked_for_from_there_on():
     bench.twin._list = cut_off  # type: ignore[method-assign]
     for _ in range(5):
         bench.now += 40 * SECOND
-        behind(bench)
+        bench.twin.now_ms = bench.now // MS + ahead_s * 1000
         bench.twin.fill(order.venue_order_id, 10.0)
     bench.advance(30)
     assert [fill.exec_id for fill in bench.fills()] == ["T1", "T2", "T3", "T4", "T5"]

@@ -48,6 +48,36 @@ def test_an_order_in_doubt_of_a_life_whose_clock_was_ahead_is_settled_as_soon_as
     assert later.order(reply.orders[0].client_order_id).status is S.REJECTED
 
 
+def set_back(bench: Bench) -> Bench:
+    """Another life, whose clock is an hour behind that of the one before."""
+    later = Bench(bench.twin, bench.journal, 2, T0)
+    later.twin.now_ms = T0 // MS
+    later.start()
+    later.advance(3)
+    return later
+
+
+def test_an_end_that_is_not_told_is_found_although_the_order_changed_in_the_future() -> None:
+    bench = Bench(now_ns=T0 + HOUR).start()
+    order = bench.placed()
+    later = set_back(bench)
+    assert later.order(order.client_order_id).updated_ns > later.now
+    later.twin.now_ms = later.now // MS
+    later.twin.end(order.venue_order_id, "user_request")
+    later.advance(10)
+    assert later.order(order.client_order_id).status is S.CANCELED
+
+
+def test_what_became_of_an_order_made_in_the_future_is_asked_for_from_the_past() -> None:
+    bench = Bench(now_ns=T0 + HOUR).start()
+    bench.losing = True
+    bench.ask(place())
+    later = set_back(bench)
+    asked = later.twin.calls("private/get_user_trades_by_instrument")
+    assert asked
+    assert all(call["start_timestamp"] <= T0 // MS for call in asked)
+
+
 def _after(bench: Bench, request: str) -> list[m.CommandReply]:
     bench.advance(3)
     return bench.replies(request)

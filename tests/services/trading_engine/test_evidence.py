@@ -227,9 +227,12 @@ def test_a_cut_listing_is_judged_by_the_clock_that_its_times_are_by(behind_s: in
         updated_ns=0,
     )
     cut = CallDone(None, orders=[seen], complete=False, skew_ns=-behind_s * SECOND)
-    assert not could_show(Doubt(order, 0, 0, 0, True), cut)
+    assert not could_show(Doubt(order, 0, 0, 0, True, asked_ns=order.state.created_ns), cut)
     older = msgspec.structs.replace(seen, created_ns=seen.created_ns - 120 * SECOND)
-    assert could_show(Doubt(order, 0, 0, 0, True), msgspec.structs.replace(cut, orders=[older]))
+    assert could_show(
+        Doubt(order, 0, 0, 0, True, asked_ns=order.state.created_ns),
+        msgspec.structs.replace(cut, orders=[older]),
+    )
 
 
 def at_rest(count: int) -> tuple[Bench, list[str]]:
