@@ -86,8 +86,9 @@ def _tell(report: dict[str, Any]) -> None:
     word = "good" if report["good"] else "DAMAGED"
     print(f"{report['journal']}: {word}")
     print(
-        f"  {report['records']} records in {report['segments']} segments,"
-        f" {report['snapshots']} snapshots, hash {report['hash']}"
+        f"  {output.count(report['records'], 'record')} in"
+        f" {output.count(report['segments'], 'segment')},"
+        f" {output.count(report['snapshots'], 'snapshot')}, hash {report['hash']}"
     )
     for text in (*report["damage"], *report["notes"]):
         print(f"  {text}")

@@ -37,7 +37,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Iterable
         )
     for row in rows:
         shown.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
-    console().print(shown)
+    printer = console()
+    with printer.capture() as printed:
+        printer.print(shown)
+    for line in printed.get().splitlines():  # not filled up with spaces to the longest
+        print(line.rstrip())
 
 
 def plain(value: Any) -> str:
@@ -53,6 +57,10 @@ def plain(value: Any) -> str:
 
 def number(value: float, digits: int = 12) -> str:
     return f"{value:.{digits}g}" if abs(value) < 1e15 else repr(value)
+
+
+def count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def decimals(price: float) -> int:

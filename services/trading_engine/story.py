@@ -147,8 +147,10 @@ class _Teller:
         self._note_build()
         if record.kind == "place":
             self._story.checks = record.checks
-        passed = f", passed {', '.join(record.checks)}" if record.checks else ""
-        text = f"{record.kind}, valid until {record.valid_until_ns}{passed}"
+        is_place = record.kind == "place"  # whose checks the story has
+        passed = f", passed {', '.join(record.checks)}" if record.checks and not is_place else ""
+        valid_s = (record.valid_until_ns - at_ns) / 1e9
+        text = f"{record.kind}, valid for {valid_s:.3g} s{passed}"
         self._step(at_ns, "intent", text, record.order.status.value, "self")
 
     def _report(self, record: r.ReportRecord, at_ns: int) -> None:
