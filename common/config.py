@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import (
     Annotated,
@@ -401,7 +402,19 @@ def _read(path: Path, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         problem, _, key = str(error).partition(" - at `$")
         key = key.strip("`.")
-        raise ConfigError(str(path), key or "top level", problem + _choices(key)) from None
+        problem = _of_unknown_key(problem) or problem + _choices(key)
+        raise ConfigError(str(path), key or "top level", problem) from None
+
+
+def _of_unknown_key(problem: str) -> str:
+    """What to say when it is that there is no such key, with the one that may be meant."""
+    _, is_unknown, name = problem.partition("unknown field `")
+    if not is_unknown:
+        return ""
+    name = name.strip("`")
+    known = {field for struct in Config.__subclasses__() for field in struct.__struct_fields__}
+    meant = get_close_matches(name, sorted(known), 1)
+    return f"there is no key `{name}`" + (f"; is `{meant[0]}` meant?" if meant else "")
 
 
 def _choices(key: str) -> str:

@@ -183,3 +183,21 @@ def test_a_bad_risk_file_is_named_with_the_key(tmp_path: Path) -> None:
     path.write_text("accounts: {a.b: {max_fils: 3}}\n")
     with pytest.raises(ConfigError, match="max_fils"):
         configuration.load_risk(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("desk: d\ngatway: {}", "top level: there is no key `gatway`; is `gateway` meant?"),
+        ("desk: d\ngateway: {prot: 1}", "gateway: there is no key `prot`; is `port` meant?"),
+        ("desk: d\nzzzzqqqq: 1", "top level: there is no key `zzzzqqqq`"),
+    ],
+)
+def test_an_unknown_key_is_told_with_the_one_that_may_be_meant(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    path = tmp_path / "desk.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        configuration.load(path)
+    assert str(caught.value).endswith(told)
