@@ -23,7 +23,7 @@ from tests.ports import HOST, free_ports
 
 CHECKOUT = Path(__file__).parents[2]
 DEMO = CHECKOUT / "config" / "demo.yaml"
-WAIT_S = 60.0
+WAIT_S, UP_S = 60.0, 180.0
 NOT_YET_KNOWN = ("NO_MARKET_DATA", "STALE_DATA")
 
 
@@ -96,7 +96,7 @@ class Desk:
             self.control("calm", symbol=symbol, on=False)
 
     def up(self) -> Result:
-        return self.cli("up", "--config", str(self.config_path))
+        return self.cli("up", "--config", str(self.config_path), timeout_s=UP_S)
 
     def place(self, *words: str) -> Any:
         """An order that is taken, as soon as the engine knows what its instrument is worth."""

@@ -26,7 +26,7 @@ TOPICS = ("order.", "fill.", "account.", "risk.", "health.", "strategy.", "profi
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def canaries(tmp_path: Path) -> Desk:
     """A desk at level TRACE whose every secret is a canary; alerts go to a webhook that is dead."""
     made = prepare(tmp_path / "desk")
     config = yaml.safe_load(made.config_path.read_text())
@@ -51,7 +51,8 @@ def desk(tmp_path: Path) -> Desk:
     return made
 
 
-def test_no_canary_is_found_anywhere(desk: Desk) -> None:
+def test_no_canary_is_found_anywhere(canaries: Desk) -> None:
+    desk = canaries
     shown: list[Result] = []
     answers: list[str] = []
     bus = desk.directory / "bus.jsonl"
