@@ -199,6 +199,8 @@ def test_promise_10_a_hundred_join_at_once(running: Streams, same: bool) -> None
     for crowd in crowds:
         crowd.signal(signal.SIGUSR1)
     rate = rate_of(feeder, 5.0)
+    joined = lambda: sum(len(crowd.report.joins_ns) for crowd in crowds)  # noqa: E731
+    eventually(lambda: joined() == CROWDS * CROWD, "all joined")
     reports = [crowd.stop() for crowd in crowds]
     took_ms = [ns / 1e6 for report in reports for ns in report.joins_ns]
     holes = sum(report.holes for report in reports)
