@@ -96,6 +96,7 @@ class Checker:
         self._quoters: dict[str, str] = {}  # quote_id -> owner
         self._sent: Counter[str] = Counter()  # frames that place, by label or quote_id
         self._orders: dict[str, m.OrderUpdated] = {}  # as this life of the engine told them
+        self._net: Counter[str] = Counter()  # what our orders filled by their own word, by symbol
         self._fills: set[str] = set()  # told in this life
         self._books: dict[str, Book] = {}
         self._quotes: dict[str, m.Quote | None] = {}  # as the engine got them in this life
@@ -112,8 +113,12 @@ class Checker:
         if node.name == self._engine:
             match event:
                 case c.Started():
-                    known = node.core._state.store.select(closed=True)
+                    store = node.core._state.store
+                    known = store.select(closed=True)
                     self._orders = {order.client_order_id: order for order in known}
+                    self._net.clear()
+                    for order in (*store.open.values(), *store._closed.values()):
+                        self._note_filled(None, order.state)
                     self._fills, self._quotes = set(), {}
                     self._owed.clear()
                 case c.BusMessage(message=m.Quote() as quote):
@@ -133,7 +138,6 @@ class Checker:
         self._check_progress(node)
         if node.name != self._engine:
             return
-        self._check_working(node.core._state.store)
         for command in commands:
             match command:
                 case c.Publish(message=m.OrderUpdated() as order):
@@ -144,6 +148,7 @@ class Checker:
                     raise Violation("P3", "a position changed without a fill, it is said")
                 case c.LinkSend(payload=payload) if b"private/" in payload:
                     self._check_decision(self._decode(payload))
+        self._check_working(node.core._state.store)
 
     def _check_working(self, store: OrderStore) -> None:
         """The sums that the checks go by are those of the open orders, and no less than what the
@@ -163,18 +168,13 @@ class Checker:
                 kept = store.open_quantity(instrument, side)
                 if kept != sums.get((instrument, side), ZERO):
                     raise Violation("P6", f"{kept} kept as working, {sums} are open")
-        self._check_reach(store, ours)
+        self._check_reach(ours)
 
-    def _check_reach(self, store: OrderStore, working: Counter[tuple[str, m.Side]]) -> None:
+    def _check_reach(self, working: Counter[tuple[str, m.Side]]) -> None:
         """How far our orders could move the position, and how far we think they could."""
-        net: Counter[str] = Counter()
-        for order in (*store.open.values(), *store._closed.values()):
-            state = order.state
-            if not state.external:
-                net[_symbol(state.instrument)] += state.side.sign * state.cum_quantity  # type: ignore[assignment]
         for (symbol, side), quantity in self._truth.could_fill().items():
             there = quantity + side.sign * self._truth.net[symbol]
-            here = working[f"{VENUE}.{symbol}", side] + side.sign * net[symbol]
+            here = working[f"{VENUE}.{symbol}", side] + side.sign * self._net[symbol]
             if there > here:
                 text = f"our orders could make it {there} {side} of {symbol}, {here} is counted"
                 raise Violation("P6", text)
@@ -239,8 +239,14 @@ class Checker:
             return self._orders.get(name)
         return next((o for o in self._orders.values() if o.quote_id and _name(o) == name), None)
 
+    def _note_filled(self, before: m.OrderUpdated | None, order: m.OrderUpdated) -> None:
+        if not order.external:
+            more = order.cum_quantity - (before.cum_quantity if before is not None else ZERO)
+            self._net[_symbol(order.instrument)] += order.side.sign * more  # type: ignore[assignment]
+
     def _on_order(self, order: m.OrderUpdated) -> None:
         name = _name(order)
+        self._note_filled(self._orders.get(order.client_order_id), order)
         self._orders[order.client_order_id] = order
         self.seen["P2"] += 1
         if order.status is S.REJECTED and not order.external and self._truth.placed[name]:
