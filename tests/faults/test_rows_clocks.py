@@ -163,7 +163,7 @@ def test_row_43_orders_are_held_while_the_venues_clock_is_measured_again(
         # What the venue tells next shows it: its prices, or its answer to an order.
         eventually(lambda: is_held(desk.try_place()), "new orders are held", 60)
         sent = len(desk.proxy.sent("private/buy"))
-        for _ in range(20):
+        for _ in range(5):
             assert is_held(desk.place())
         change = m.ModifyOrder(kept.client_order_id, price=m.Exact("49000"))
         assert is_held(desk.ask(change))
