@@ -24,7 +24,7 @@ from typing import NamedTuple, get_args
 import msgspec
 import zmq
 
-from common import codec
+from common import codec, parts
 from common import config as configuration
 from common import messages as m
 from common.errors import BadMessage, CrossdeskError
@@ -166,7 +166,8 @@ class Client:
         self.subscribe(f"ticker.{instrument}")
 
     def subscribe_orders(self, venue: str, account: str = "main") -> None:
-        """OrderSnapshot, then OrderUpdated, of our own orders."""
+        """OrderSnapshot, then OrderUpdated, of our own orders. Over 500 orders come in parts, which
+        common/parts.py puts together."""
         self.subscribe(codec.owner_topic("order", venue, account, self.sender))
 
     def subscribe_fills(self, venue: str, account: str = "main") -> None:
@@ -210,13 +211,14 @@ class Client:
         self._hear(start)
         lost: list[Received | Lost] = []
         if known.synced and start == known.start_ns:
-            is_part = isinstance(envelope.message, m.InstrumentList)
-            if sequence <= known.sequence and not is_part:
+            if sequence <= known.sequence and not parts.shares_sequence(envelope.message):
                 return []  # a snapshot for another joiner
             if sequence > known.sequence + 1:
                 lost = [self._lose(topic, f"{sequence - known.sequence - 1} messages are missing")]
         elif known.synced:
             lost = [self._lose(topic, "the publisher started anew")]
+        if parts.is_later(envelope.message) and not known.synced:
+            return lost  # of a snapshot that began before we were there; ours is to come
         is_delta = isinstance(envelope.message, DELTAS)
         if is_delta and not known.synced and not isinstance(envelope.message, SNAPSHOTS):
             return lost

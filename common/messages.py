@@ -466,12 +466,15 @@ class OrderUpdated(Message):
 
 
 class OrderSnapshot(Message):
-    """For joiners: all open orders and the recently closed ones of a topic's owner, or of all."""
+    """For joiners: all open orders and the recently closed ones of a topic's owner, or of all. Many
+    orders come in parts, one after the other and with one sequence; a whole one is part 0 of 1."""
 
     venue: str
     account: str
     owner: str  # "" for all owners
     orders: list[OrderUpdated]
+    part: int = 0
+    parts: int = 1
 
 
 class Fill(Message):

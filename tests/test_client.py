@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import zmq
 
-from common import codec
+from common import codec, parts
 from common import messages as m
 from common.client import Client, Lost, NoAnswer, NotRunning, Received, exact_text, publisher_of
 from common.linked import linked_order
@@ -353,6 +353,23 @@ def test_row_62_nothing_is_sent_to_a_process_that_is_away(client: Client) -> Non
 
 
 @pytest.mark.usefixtures("slow_to_connect")
+def test_a_snapshot_in_parts_is_handed_on_from_its_first_part_on(
+    client: Client, context: zmq.Context[Any], run_dir: RunDir
+) -> None:
+    topic = f"order.deribit.main.{client.sender}"
+    engine = Publisher(context, run_dir, "order_events.deribit.main")
+    client.subscribe_orders("deribit")
+    engine.wait_for(topic)
+    orders = [samples.ORDER] * 1200
+    cut = parts.split(m.OrderSnapshot("deribit", "main", "tester", orders))
+    for part in (cut[2], *cut):  # the end of a snapshot for somebody who came before
+        engine.send(7, part, topic)
+    engine.send(8, samples.ORDER, topic)
+    told = list(islice(client.messages(WAIT_S), 4))
+    assert [item.message for item in told if isinstance(item, Received)] == [*cut, samples.ORDER]
+    engine.socket.close(0)
+
+
 def test_inventory_is_pushed(client: Client, context: zmq.Context[Any], run_dir: RunDir) -> None:
     pull = context.socket(zmq.PULL)
     pull.bind(run_dir.endpoint("inventory.deribit.main"))

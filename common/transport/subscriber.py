@@ -18,7 +18,7 @@ from typing import get_args
 import msgspec
 import zmq
 
-from common import codec
+from common import codec, parts
 from common import messages as m
 from common.core import BusMessage, Event, TopicLost
 from common.errors import BadMessage
@@ -154,10 +154,12 @@ class Subscriber:
                 known.sequence = sequence
                 return True
             if sequence <= known.sequence:  # a snapshot for another joiner, or a duplicate
-                return isinstance(message, m.InstrumentList)
+                return parts.shares_sequence(message)
             self._lose(topic, f"messages {known.sequence + 1} to {sequence - 1} are missing")
         elif known.synced:
             self._lose(topic, "the publisher started anew")
+        if parts.is_later(message):
+            return False  # of a snapshot that began before we were there; ours is to come
         is_prefix = topic not in self._exact
         if isinstance(message, DELTAS) and not (is_prefix or isinstance(message, SNAPSHOTS)):
             return False

@@ -7,6 +7,7 @@ an admin those of all; each view is encoded once. A channel begins with what is 
 from __future__ import annotations
 
 from common import messages as m
+from common import parts
 from services.gateway.calls import Answer
 from services.gateway.channels import Channel
 from services.gateway.events import GatewayCommand
@@ -35,6 +36,7 @@ class Private:
         self._reading = reading
         self._strategies = strategies
         self._feeds: dict[View, Feed] = {}
+        self._parts = parts.Gathering()
 
     def join(
         self, client: int, binary: bool, channel: Channel, owner: str | None
@@ -87,7 +89,10 @@ class Private:
             case m.OrderUpdated():
                 return self._orders([message] if orders.apply(message, start_ns) else [])
             case m.OrderSnapshot():
-                news = orders.apply_snapshot(message, start_ns, sent_ns)
+                whole = self._parts.take(message)
+                if whole is None:
+                    return []
+                news = orders.apply_snapshot(whole, start_ns, sent_ns)
                 return self._orders(news) if message.owner else self._again("orders")
             case m.Fill():
                 return self._fills([message] if self._reading.fills.apply(message) else [])

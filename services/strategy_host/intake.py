@@ -7,6 +7,7 @@ from typing import Any
 
 from common import core as c
 from common import messages as m
+from common import parts
 from common.codec import owner_topic
 from common.own_orders import OwnOrder
 from services.strategy_host.memory import FillRecord
@@ -19,6 +20,7 @@ class Intake:
     def __init__(self, bench: Workbench, call: Callable[..., None]) -> None:
         self._bench = bench
         self._call = call
+        self._parts = parts.Gathering()
         self._early: list[m.Event] = []  # fills that came before the definitions
         place = (bench.config.venue, bench.config.account)
         self._orders_topic = owner_topic("order", *place, bench.config.name)
@@ -123,7 +125,10 @@ class Intake:
         order = self._bench.oms.on_update(update, self._bench.now_ns)
         self.tell_orders([] if order is None else [order])
 
-    def _on_orders(self, snapshot: m.OrderSnapshot) -> None:
+    def _on_orders(self, part: m.OrderSnapshot) -> None:
+        snapshot = self._parts.take(part)
+        if snapshot is None:
+            return
         self._bench.orders_known = True
         changed = self._bench.oms.on_snapshot(snapshot, self._bench.now_ns)
         self.tell_orders(changed)

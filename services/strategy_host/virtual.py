@@ -18,6 +18,7 @@ import msgspec
 
 from common import core as c
 from common import messages as m
+from common import parts
 from common.client import publisher_of
 from common.errors import LocalError
 from common.venues.serving import CloseConnection, HttpRequest, SendFrame
@@ -268,7 +269,7 @@ class VirtualDesk:
 
     def _publish_snapshot(self, topic: str, message: m.Event) -> None:
         for node in self.nodes.values():
-            is_part = isinstance(message, m.InstrumentList)
+            is_part = parts.shares_sequence(message)
             if topic in node.topics and (is_part or not node.topics[topic]):
                 node.topics[topic] = True
                 self._deliver(node, BUS_NS, self._bus_message(topic, message, None))

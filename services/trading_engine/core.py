@@ -239,8 +239,9 @@ class TradingEngine:
         state.out.alert(level, "the limits were changed", source=source)
 
     def _on_subscribed(self, topic: str, now_ns: int) -> None:
-        snapshot = self._quotes.snapshot(topic) or self._queries.snapshot(topic, now_ns)
-        if snapshot is not None:
+        of_quotes = self._quotes.snapshot(topic)
+        found = [of_quotes] if of_quotes else self._queries.snapshots(topic, now_ns)
+        for snapshot in found:
             self._state.out.add(c.PublishSnapshot(topic, snapshot))
 
     def _on_journal_failed(self, event: c.JournalFailed, now_ns: int) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from common import messages as m
+from common import parts
 from common.messages import RejectReason as R
 from services.trading_engine.state import EngineState
 
@@ -37,19 +40,23 @@ class Queries:
             return m.CommandReply(request_id, False, R.UNKNOWN_ORDER, text, "client_order_id")
         return m.CommandReply(request_id, True, orders=[order.state], mode=mode)
 
-    def snapshot(self, topic: str, now_ns: int) -> m.OrderSnapshot | m.FillSnapshot | None:
-        """What a joiner of `order.` or `fill.<venue>.<account>[.<owner>]` needs; None if neither.
+    def snapshots(
+        self, topic: str, now_ns: int
+    ) -> Sequence[m.OrderSnapshot] | Sequence[m.FillSnapshot]:
+        """What a joiner of `order.` or `fill.<venue>.<account>[.<owner>]` needs, nothing else.
 
         Without an owner it holds all owners, for readers that follow the prefix.
         """
         kind, _, rest = topic.partition(".")
         account = f"{self._state.venue}.{self._state.account}"
         if kind not in ("order", "fill") or not f"{rest}.".startswith(f"{account}."):
-            return None
+            return []
         named = rest[len(account) + 1 :]
         owner = None if not named else "" if named == "-" else named
         if kind == "order":
             orders = self._state.store.select(owner, closed=True)
-            return m.OrderSnapshot(self._state.venue, self._state.account, owner or "", orders)
+            whole = m.OrderSnapshot(self._state.venue, self._state.account, owner or "", orders)
+            return parts.split(whole)
         fills, has_more = self._state.store.fills(now_ns, owner)
-        return m.FillSnapshot(self._state.venue, self._state.account, owner or "", fills, has_more)
+        names = self._state.venue, self._state.account, owner or ""
+        return [m.FillSnapshot(*names, fills, has_more)]

@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
+import msgspec
 import pytest
 
 from common import core as c
 from common import messages as m
+from common import parts
 from common.rundir import RunDir
 from common.transport import joining
 from common.transport import publisher as publisher_module
 from common.transport.loop import Shell
+from tests import samples
 
 DEADLINE_S = 60
 
@@ -373,6 +376,35 @@ def test_a_request_that_is_asked_again_has_one_outcome(run, run_dir: RunDir) -> 
     asker.do(c.Publish("quote.x", m.Quote("x", 1.0, 1.0, 2.0, 1.0)))
     assert len(core.of(c.Replied)) == 1
     assert not [event for event in core.of(c.RequestFailed) if event.sent]
+
+
+def test_row_58_twenty_thousand_orders_reach_every_joiner(run, run_dir: RunDir) -> None:
+    orders = [
+        msgspec.structs.replace(samples.ORDER, client_order_id=str(2**63 + number))
+        for number in range(20_000)
+    ]
+    whole = m.OrderSnapshot("deribit", "main", "", orders)
+
+    def answer(event: c.Event) -> list[object]:
+        if isinstance(event, c.Subscribed):
+            return [c.PublishSnapshot(event.topic, part) for part in parts.split(whole)]
+        return []
+
+    topic = "order.deribit.main"
+    run(Shell("a", Scripted(answer), run_dir, publisher="order_events.a"))
+    cores = [Scripted(silent) for _ in range(3)]
+    for number, core in enumerate(cores):
+        name = f"health.joiner{number}"
+        shell = Shell("b", core, run_dir, publisher=name, subscribe=["order_events.a"])
+        run(shell).do(c.Subscribe(topic))
+
+        def gathered(core: Scripted = core) -> list[m.OrderSnapshot]:
+            gathering = parts.Gathering()
+            told = [event.message for event in core.of(c.BusMessage) if event.topic == topic]
+            return [done for part in told if (done := gathering.take(part)) is not None]
+
+        wait_for(gathered)
+        assert gathered()[0] == whole
 
 
 def test_a_request_reaches_the_successor_of_who_died_with_it(run, run_dir: RunDir) -> None:

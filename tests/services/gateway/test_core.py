@@ -7,6 +7,7 @@ import pytest
 
 from common import core as c
 from common import messages as m
+from common import parts
 from common.config import AccountConfig, VenueConfig
 from services.gateway.accounts import Orders
 from services.gateway.events import ClientBlocked, ClientClosed, ClientDrained
@@ -211,6 +212,21 @@ def test_place_reaches_the_engine_exactly_and_its_answer_comes_back():
     assert answer["id"] == "x"
     fields = answer["result"]
     assert (fields["accepted"], fields["status"], fields["price"]) == (True, "NEW", "50000.5")
+
+
+def test_a_snapshot_in_parts_ends_what_it_lacks_when_it_is_whole():
+    desk = Desk()
+    desk.subscribe(desk.client(1, "trader"), "orders")
+    desk.bus("order.deribit.main.trader", order())
+    desk.data(1)
+    others = [order(1000 + number) for number in range(600)]
+    first, last = parts.split(m.OrderSnapshot("deribit", "main", "", others))
+    desk.bus("order.deribit.main", first)
+    assert desk.data(1) == []
+    desk.bus("order.deribit.main", last)
+    (told,) = desk.data(1)
+    assert told["type"] == "snapshot" and len(told["orders"]) == 600
+    assert order().client_order_id not in {row["client_order_id"] for row in told["orders"]}
 
 
 def test_an_answer_that_overtakes_its_event_is_told_on_the_channel_and_once_only():

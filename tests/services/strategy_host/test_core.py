@@ -46,7 +46,9 @@ def test_it_starts_once_all_is_known_and_says_what_it_waits_for() -> None:
     bench.bus("instruments.deribit", m.InstrumentList("deribit", 0, 2, [PERPETUAL]))
     bench.bus("instruments.deribit", m.InstrumentList("deribit", 1, 2, []))
     assert bench.told_state().text == "waits for its orders and fills"
-    bench.bus(f"order.{PLACE}", m.OrderSnapshot("deribit", "main", "tester", []))
+    bench.bus(f"order.{PLACE}", m.OrderSnapshot("deribit", "main", "tester", [], 0, 2))
+    assert bench.told_state().text == "waits for its orders and fills"
+    bench.bus(f"order.{PLACE}", m.OrderSnapshot("deribit", "main", "tester", [], 1, 2))
     assert bench.told_state().text == "waits for the trading engine"
     assert bench.strategy.told == []
     bench.beat("ready")

@@ -6,11 +6,13 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from common import core as c
 from common import messages as m
 from common.config import LimitsConfig
+from common.domain.order import Order
 from common.messages import OrderStatus as S
 from common.messages import OrderTrigger as E
 from common.messages import RejectReason as R
@@ -920,3 +922,16 @@ def test_a_login_answer_that_cannot_be_read_closes_the_link():
     bench.connect()
     bench.feed(c.VenueFrame(LINK, b"not json", bench.now))
     assert sum(isinstance(command, c.LinkClose) for command in bench.commands) == 1
+
+
+def test_row_58_a_joiner_of_many_orders_gets_them_in_parts():
+    bench = Bench().start()
+    first = bench.placed().client_order_id
+    held = bench.engine._state.store
+    for number in range(1, 20_000):
+        state = msgspec.structs.replace(held.open[first].state, client_order_id=f"o{number}")
+        held.put(Order(state))
+    bench.feed(c.Subscribed("order.deribit.main", True))
+    told = [x.message for x in bench.commands if isinstance(x, c.PublishSnapshot)]
+    assert [(part.part, part.parts) for part in told] == [(n, 40) for n in range(40)]
+    assert sum(len(part.orders) for part in told) == 20_000
