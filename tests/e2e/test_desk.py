@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ import pytest
 import requests
 import yaml
 
+from common.rundir import RunDir
 from tests.e2e.desk import CHECKOUT, Desk, Result, prepare, running
 
 PERPETUAL = "deribit.BTC-PERPETUAL"
@@ -369,18 +371,30 @@ def test_the_test_venue_configuration_trades(tmp_path: Path) -> None:
         assert ok(desk.cli("cancel", placed["client_order_id"], "--json"))["status"] == "CANCELED"
 
 
-def test_up_names_the_process_that_is_not_healthy(tmp_path: Path) -> None:
-    """The gateway's port is taken."""
+def test_up_starts_nothing_when_the_port_of_the_gateway_is_taken(tmp_path: Path) -> None:
     desk = prepare(tmp_path / "desk")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", desk.gateway_port))
         taken.listen()
+        result = desk.up()
+    assert result.code == 78
+    assert f"gateway.port: 127.0.0.1:{desk.gateway_port} is in use" in result.err
+    assert desk.processes() == []
+
+
+def test_up_names_the_process_that_is_not_healthy(tmp_path: Path) -> None:
+    """Somebody holds the endpoint of market_data."""
+    desk = prepare(tmp_path / "desk")
+    run_dir = RunDir(desk.run_dir)
+    run_dir.create()
+    with open(run_dir.socket_path("md.deribit.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             result = desk.up()
         finally:
             desk.cli("down")
     assert result.code == 1
-    assert "gateway" in result.err
+    assert "market_data.deribit" in result.err
     assert desk.processes() == []
 
 
