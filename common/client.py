@@ -35,6 +35,7 @@ from common.transport.joining import Awaited
 from common.transport.requests import Connection
 
 SILENT_S = 1.5
+LATE_S = 1.0  # between two looks: then beats may lie unread that were sent in time
 CONNECT_S = 1.0
 SNAPSHOTS = get_args(m.Snapshot)
 DELTAS = get_args(m.Delta)
@@ -110,6 +111,7 @@ class Client:
         self._subscriber.setsockopt(zmq.RCVHWM, 100_000)
         self._topics: dict[str, _Topic] = {}
         self._connected: set[str] = set()
+        self._looked = time.monotonic()
         self._beats: dict[int, float] = {}  # publisher start -> when it was last heard
         self._awaited = Awaited()
         self._dealers: dict[str, zmq.Socket[bytes]] = {}
@@ -266,12 +268,16 @@ class Client:
         return lost
 
     def _silent_topics(self) -> list[Lost]:
-        """Judged only when nothing is waiting to be read, so that a slow caller blames nobody.
+        """Judged only when nothing is waiting to be read, so that a slow caller blames nobody, and
+        not at once after a standstill.
 
         Whoever speaks next on a silent publisher's topics is the new one, even if its start is the
         lower one because the wall clock was set back between the two.
         """
         now = time.monotonic()
+        is_late, self._looked = now - self._looked > LATE_S, now
+        if is_late:
+            return []
         silent = {start for start, seen in self._beats.items() if now - seen > SILENT_S}
         for start in silent:
             del self._beats[start]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -200,6 +202,19 @@ def test_a_silent_publisher_is_told(client: Client, publisher: Publisher) -> Non
     publisher.beat({})
     publisher.send(1, quote(1.0))
     assert take(client, 2)[1] == Lost(TOPIC, "the publisher is silent")
+
+
+def test_nobody_is_silent_at_the_first_look_after_a_standstill(
+    client: Client, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.subscribe_quote(NAME)
+    publisher.wait_for(TOPIC)
+    publisher.send(1, quote(1.0))
+    assert len(take(client, 1)) == 1
+    later = time.monotonic() + 60
+    monkeypatch.setattr("common.client.time", SimpleNamespace(monotonic=lambda: later))
+    assert client._silent_topics() == []
+    assert client._silent_topics() == [Lost(TOPIC, "the publisher is silent")]
 
 
 def test_a_silent_publisher_is_told_while_another_is_busy(
