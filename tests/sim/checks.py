@@ -310,7 +310,9 @@ class Checker:
             raise Violation("P6", f"to be refused ({order.tag}), yet sent: {params}")
         others = [self._orders[each["label"]] for each in params.get("otoco_config", [])]
         self.seen["linked"] += len(others)
-        self._check_sides({(each.instrument, each.side) for each in (order, *others)})
+        counted = self._desk.nodes[self._engine].core._state.store._counted
+        adding = [each for each in (order, *others) if counted[each.client_order_id][1]]
+        self._check_sides({(each.instrument, each.side) for each in adding})
 
     def _check_quoting(self, frame: Frame) -> None:
         self.seen["quotes"] += 1
