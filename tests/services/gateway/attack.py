@@ -24,6 +24,7 @@ from typing import Any
 
 WAIT_S = 60.0
 STEP_S = 0.01
+ALIVE_S = 3.0
 CHANNELS = 1000
 KINDS = ("book", "quote", "trade", "ticker", "depth")
 HEAD = (
@@ -156,7 +157,13 @@ def crowd(port: int, clients: int, seconds: float) -> Seen:
         chosen.register(made, selectors.EVENT_READ)
     ready()
     begun, closed = time.monotonic(), 0
+    alive = begun
     while time.monotonic() - begun < (seconds if taken else WAIT_S):
+        if time.monotonic() > alive:  # in place of an answer to each ping
+            alive += ALIVE_S
+            for made in everybody:
+                with suppress(OSError):
+                    made.sendall(b"\x8a\x80" + MASK)
         for key, _ in chosen.select(0.05):
             made = key.fileobj
             assert isinstance(made, socket.socket)
