@@ -19,6 +19,7 @@ FRESH_S = 0.05  # file systems stamp a directory in steps of some ms
 MAX_REASON_BYTES = 500
 BY_HAND = "no reason was given"
 NOTE = ".released."
+MAKING = ".making."
 
 
 def latch(directory: Path, scope: str, reason: str) -> str:
@@ -31,8 +32,23 @@ def latch(directory: Path, scope: str, reason: str) -> str:
         OSError: the latch is not set.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = directory / f"{MAKING}{os.getpid()}.{scope}"
     try:
-        file = os.open(directory / scope, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        problem = _write(made, reason)
+        os.link(made, directory / scope)  # with its reason: nobody reads it without
+        return problem
+    except FileExistsError:
+        return ""
+    except OSError:  # a file system that knows no links
+        return _write(directory / scope, reason)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def _write(path: Path, reason: str) -> str:
+    """A new file; why nothing could be written to it. Raises: OSError: it could not be made."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return ""
     try:

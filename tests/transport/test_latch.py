@@ -6,6 +6,8 @@ import asyncio
 import os
 from pathlib import Path
 
+import pytest
+
 from common.transport import latch
 from tests.transport.still import StillLoop
 
@@ -18,6 +20,37 @@ def test_a_latch_keeps_its_first_reason_and_tells_that_of_its_release(tmp_path: 
     assert not latch.release(tmp_path / "latch", "desk", "again")
     assert latch.read(tmp_path / "latch") == {}
     assert latch.released_of(tmp_path / "latch") == {"desk": "all clear"}
+
+
+def test_nobody_sees_a_latch_without_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, str]] = []
+    real = os.write
+
+    def write(file: int, data: bytes) -> int:
+        seen.append(latch.read(tmp_path))
+        return real(file, data)
+
+    monkeypatch.setattr("common.transport.latch.os.write", write)
+    latch.latch(tmp_path, "desk", "why")
+    assert seen == [{}] and latch.read(tmp_path) == {"desk": "why"}
+    assert [path.name for path in tmp_path.iterdir()] == ["desk"]
+
+
+def test_a_latch_is_set_without_links_and_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("common.transport.latch.os.link", refuse)
+        assert latch.latch(tmp_path, "deribit", "why") == ""
+    with monkeypatch.context() as patched:
+        patched.setattr("common.transport.latch.os.write", refuse)
+        assert latch.latch(tmp_path, "desk", "lost") == "no space left"
+    assert latch.read(tmp_path) == {"deribit": "why", "desk": "no reason was given"}
 
 
 def test_an_empty_file_made_by_hand_is_a_latch(tmp_path: Path) -> None:
