@@ -324,6 +324,10 @@ class AlertsConfig(Config):
     mail: MailConfig | None = None
 
 
+class WatchdogConfig(Config):
+    silent_s: Annotated[float, msgspec.Meta(ge=1, le=60)] = 1.75  # three beats are missed, and late
+
+
 class ElsewhereConfig(Config):
     """A socket of another host. public_key: of the host that binds it."""
 
@@ -353,6 +357,7 @@ class DeskConfig(Config):
     recorder: RecorderConfig | None = None
     risk_file: str = ""  # relative to this file; its limits replace those of the accounts
     alerts: AlertsConfig = AlertsConfig()
+    watchdog: WatchdogConfig = WatchdogConfig()
     bus: BusConfig = BusConfig()
 
     def venue(self, name: str) -> VenueConfig:

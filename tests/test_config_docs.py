@@ -28,6 +28,7 @@ SECTIONS: dict[str, type[Config]] = {
     "recorder": configuration.RecorderConfig,
     "alerts": configuration.AlertsConfig,
     "alerts.mail": configuration.MailConfig,
+    "watchdog": configuration.WatchdogConfig,
     "bus": configuration.BusConfig,
     "bus.connect": configuration.ElsewhereConfig,
     "simulators": configuration.SimulatorConfig,

@@ -17,7 +17,8 @@ def build(arguments: service.Arguments) -> Shell:
     config, source = arguments.config, str(arguments.config_path)
     couriers = [Courier(receiver) for receiver in receivers(config.alerts, source)]
     watched = processes(config)
-    core: Any = Watchdog([process.name for process in watched], config.alerts.min_level)
+    names = [process.name for process in watched]
+    core: Any = Watchdog(names, config.alerts.min_level, config.watchdog.silent_s)
     shell = Shell(
         "watchdog",
         core,

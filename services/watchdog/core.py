@@ -26,7 +26,7 @@ from services.watchdog.events import GiveUp, Kill, ProcessChanged, ProcessesList
 
 NS_PER_S = 1_000_000_000
 LOOK_NS = 100_000_000
-SILENT_NS = 1_750_000_000  # three beats are missed, and were given a moment to come late
+SILENT_S = 1.75  # three beats are missed, and were given a moment to come late
 START_NS = 30 * NS_PER_S  # for the first beat of a process
 OLD_S = 25
 LOOK_NS_MAX = 2 * LOOK_NS  # of silence in one look, however late it was
@@ -72,9 +72,13 @@ class Told(msgspec.Struct):
 
 
 class Watchdog:
-    """Args: names: processes that beat. min_level: of the alerts that people are sent."""
+    """Args: names: processes that beat. min_level: of the alerts that people are sent. silent_s:
+    how long one that has beaten may not."""
 
-    def __init__(self, names: Sequence[str], min_level: str = "WARNING") -> None:
+    def __init__(
+        self, names: Sequence[str], min_level: str = "WARNING", silent_s: float = SILENT_S
+    ) -> None:
+        self._silent_ns = int(silent_s * NS_PER_S)
         self._processes = {name: Watched() for name in names}
         self._min_level = LEVELS[min_level]
         self._told: dict[tuple[str, str], Told] = {}
@@ -137,7 +141,8 @@ class Watchdog:
     # --- looking ------------------------------------------------------------------------------
 
     def _look_at(self, name: str, process: Watched, now_ns: int) -> None:
-        if process.silent_ns <= (SILENT_NS if process.beat_pid else START_NS) or not process.pid:
+        allowed_ns = self._silent_ns if process.beat_pid else START_NS
+        if process.silent_ns <= allowed_ns or not process.pid:
             return
         process.killed += 1
         seconds = f"{process.silent_ns / NS_PER_S:.1f}"

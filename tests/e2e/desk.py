@@ -24,6 +24,7 @@ from tests.ports import HOST, free_ports
 CHECKOUT = Path(__file__).parents[2]
 DEMO = CHECKOUT / "config" / "demo.yaml"
 WAIT_S, UP_S = 60.0, 180.0
+PATIENT_S = 10.0  # of the watchdog: a simulated venue that it replaces begins a new world
 NOT_YET_KNOWN = ("NO_MARKET_DATA", "STALE_DATA")
 
 
@@ -122,8 +123,10 @@ class Desk:
 
 
 def demo_on(gateway_port: int, venue_port: int) -> dict[str, Any]:
-    """The demo configuration with its ports moved, and limits that do not slow tests down."""
+    """The demo configuration with its ports moved, and limits that do not slow tests down, nor
+    mind a busy machine."""
     config = yaml.safe_load(DEMO.read_text())
+    config["watchdog"] = {"silent_s": PATIENT_S}
     config["gateway"] |= {"port": gateway_port, "messages_per_second": 1000}
     config["simulators"][0] |= {"port": venue_port, "control": True}
     venue = config["venues"]["deribit"]

@@ -63,6 +63,17 @@ def test_row_16_a_process_that_beats_is_left_alone_and_one_that_stops_is_killed(
     assert bench.of(Kill) == [Kill(ENGINE, 7)]
 
 
+def test_a_desk_on_a_busy_machine_may_be_more_patient():
+    bench = Bench()
+    bench.dog = Watchdog([ENGINE], silent_s=10.0)
+    bench.state("RUNNING", 7)
+    bench.beat()
+    bench.pass_time(9.9)
+    assert bench.of(Kill) == []
+    bench.pass_time(0.3)
+    assert bench.of(Kill) == [Kill(ENGINE, 7)]
+
+
 def test_a_process_that_is_asked_to_end_is_not_stuck(bench: Bench):
     bench.state("STOPPING", 7)
     bench.pass_time(10)
