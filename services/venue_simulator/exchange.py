@@ -66,7 +66,7 @@ MARK_TRIGGERS = (TriggerPrice.MARK, TriggerPrice.INDEX)
 
 
 class Exchange:
-    """Implements SimulatedExchange (common/venues/simulation.py), which documents the calls.
+    """Implements SimulatedExchange (common/venues/simulation/), which documents the calls.
 
     Args:
         accounts: client ids and opening balances.

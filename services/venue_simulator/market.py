@@ -1,6 +1,6 @@
 """The simulated market: what every instrument is worth, and what the invisible traders do.
 
-Implements the `SimulatedMarket` of common/venues/simulation.py from the definitions alone; it knows
+Implements the `SimulatedMarket` of common/venues/simulation/ from the definitions alone; it knows
 no venue. Every answer is a pure function of its arguments, the seed and the rates that the cap on
 updates leaves; what is kept is only what was worked out last.
 """
