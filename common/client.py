@@ -24,9 +24,7 @@ from typing import NamedTuple, get_args
 import msgspec
 import zmq
 
-from common import codec, parts
-from common import config as configuration
-from common import messages as m
+from common import codec, config as configuration, messages as m, parts
 from common.errors import BadMessage, CrossdeskError
 from common.rundir import RunDir
 from common.transport import bus

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 import zmq
 
-from common import codec, parts
-from common import messages as m
+from common import codec, messages as m, parts
 from common.client import Client, Lost, NoAnswer, NotRunning, Received, exact_text, publisher_of
 from common.linked import linked_order
 from common.rundir import RunDir

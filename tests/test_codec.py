@@ -11,11 +11,9 @@ from typing import Any, get_args
 import msgpack
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from common import codec
-from common import messages as m
+from common import codec, messages as m
 from common.errors import BadMessage
 from tests import samples
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from common import codec, parts
-from common import messages as m
+from common import codec, messages as m, parts
 from common.transport.sockets import MAX_MESSAGE_BYTES
 from tests import samples
 

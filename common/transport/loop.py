@@ -21,9 +21,7 @@ import uvloop
 import zmq
 from loguru import logger
 
-from common import core as c
-from common import logs
-from common import messages as m
+from common import core as c, logs, messages as m
 from common.errors import LocalError
 from common.rundir import RunDir
 from common.transport.alerts import Alerts

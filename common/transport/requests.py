@@ -9,8 +9,7 @@ from typing import NamedTuple
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from common import codec
-from common import messages as m
+from common import codec, messages as m
 from common.core import CommandReceived, Event, Replied, Request, RequestFailed
 from common.errors import BadMessage
 from common.transport import bus, sockets

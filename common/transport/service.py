@@ -15,8 +15,7 @@ from pathlib import Path
 import msgspec
 from loguru import logger
 
-from common import config as configuration
-from common import logs
+from common import config as configuration, logs
 from common.build import build_id
 from common.config import DeskConfig
 from common.errors import AlreadyRunning, ConfigError

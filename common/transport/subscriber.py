@@ -18,8 +18,7 @@ from typing import get_args
 import msgspec
 import zmq
 
-from common import codec, parts
-from common import messages as m
+from common import codec, messages as m, parts
 from common.core import BusMessage, Event, TopicLost
 from common.errors import BadMessage
 from common.transport import bus, joining, sockets

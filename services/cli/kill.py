@@ -17,8 +17,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from common import config as configuration
-from common import logs
+from common import config as configuration, logs
 from common.config import STRATEGY_NAME, AccountConfig, DeskConfig
 from common.core import HttpCall
 from common.domain.modes import DESK, STRATEGY, scope_of

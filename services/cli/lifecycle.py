@@ -28,8 +28,7 @@ from services.cli.settings import (
 )
 from services.cli.supervisor import WATCHDOG, Supervisor
 from services.gateway.key_file import KeyFile
-from services.gateway.memory import NAME as HISTORY
-from services.gateway.memory import Memory, Unreadable
+from services.gateway.memory import NAME as HISTORY, Memory, Unreadable
 from services.trading_engine.shell import read_limits, risk_path
 
 UP_TIMEOUT_S = 60.0

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from common import config as configuration
-from common import logs
+from common import config as configuration, logs
 from common.errors import ConfigError
 from common.rundir import RunDir
 

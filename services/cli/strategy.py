@@ -16,8 +16,7 @@ import yaml
 
 from common import messages as m
 from common.client import Client, NoAnswer, NotRunning, Received
-from common.config import DeskConfig, StrategyConfig, check_strategy
-from common.config import load as load_config
+from common.config import DeskConfig, StrategyConfig, check_strategy, load as load_config
 from common.errors import ConfigError
 from services.cli import output
 from services.cli.health import Beats

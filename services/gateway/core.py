@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import DeskConfig
 from services.gateway import rpc
 from services.gateway.account import AccountPage

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from common import codec
-from common import messages as m
+from common import codec, messages as m
 from common.errors import BadMessage
 from services.gateway.accounts import MAX_FILLS
 from services.gateway.events import Remember

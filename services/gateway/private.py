@@ -6,8 +6,7 @@ an admin those of all; each view is encoded once. A channel begins with what is 
 
 from __future__ import annotations
 
-from common import messages as m
-from common import parts
+from common import messages as m, parts
 from services.gateway.calls import Answer
 from services.gateway.channels import Channel
 from services.gateway.events import GatewayCommand

@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import ExposureLimitsConfig
 from common.domain.backoff import Backoff
 from common.errors import VenueProtocolError

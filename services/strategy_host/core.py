@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import AccountConfig, StrategyConfig
 from common.messages import RejectReason as R
 from common.strategy import ParameterError, Parameters, Strategy

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from common import core as c
-from common import messages as m
-from common import parts
+from common import core as c, messages as m, parts
 from common.codec import owner_topic
 from common.own_orders import OwnOrder
 from services.strategy_host.memory import FillRecord

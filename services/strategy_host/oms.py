@@ -13,12 +13,9 @@ from decimal import Decimal
 
 import msgspec
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.domain.quotes import sides_of
-from common.messages import OrderStatus as S
-from common.messages import RejectReason as R
-from common.messages import Side
+from common.messages import OrderStatus as S, RejectReason as R, Side
 from common.own_orders import ZERO, OwnOrder
 from services.strategy_host import quotes
 from services.strategy_host.budget import Budget

@@ -14,8 +14,7 @@ from typing import Any
 
 import msgspec
 
-from common import config as configuration
-from common import messages as m
+from common import config as configuration, messages as m
 from common.config import DeskConfig, SimulatorConfig, StrategyConfig
 from common.core import Stopping
 from common.domain.backoff import Backoff

@@ -16,9 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from common import core as c
-from common import messages as m
-from common import parts
+from common import core as c, messages as m, parts
 from common.client import publisher_of
 from common.errors import LocalError
 from common.venues.serving import CloseConnection, HttpRequest, SendFrame

@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import AccountConfig, StrategyConfig
 from common.domain.book import OrderBook
 from common.domain.instrument import Instrument, exact

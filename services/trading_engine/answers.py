@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.domain.order import Order
-from common.messages import OrderStatus as S
-from common.messages import OrderTrigger as E
-from common.messages import RejectReason as R
+from common.messages import OrderStatus as S, OrderTrigger as E, RejectReason as R
 from services.trading_engine.ledger import Item, Ledger, Request
 from services.trading_engine.records import CancelsRecord, ReplyRecord
 from services.trading_engine.state import EngineState

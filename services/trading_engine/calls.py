@@ -6,13 +6,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.domain import risk
 from common.domain.order import Facts, Order
-from common.messages import OrderStatus as S
-from common.messages import OrderTrigger as E
-from common.messages import RejectReason as R
+from common.messages import OrderStatus as S, OrderTrigger as E, RejectReason as R
 from common.venues.order_entry import CallDone, CallRefused, OrderEntry, VenueCall
 from services.trading_engine.answers import ANSWER_WAIT_NS
 from services.trading_engine.ledger import Item

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import AccountConfig
 from common.domain.backoff import Backoff
 from common.domain.risk import Limits

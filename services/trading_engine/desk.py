@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.codec import NAME
 from common.domain.modes import scope_of
 from common.domain.order import Order
-from common.messages import OrderStatus as S
-from common.messages import RejectReason as R
+from common.messages import OrderStatus as S, RejectReason as R
 from services.trading_engine.answers import Answers
 from services.trading_engine.calls import Calls
 from services.trading_engine.ledger import Item, Ledger, Request, fingerprint, key_of

@@ -15,8 +15,7 @@ from decimal import Decimal
 
 from common import messages as m
 from common.domain.order import Order
-from common.messages import ContingencyType as T
-from common.messages import FillCondition
+from common.messages import ContingencyType as T, FillCondition
 
 ZERO = Decimal(0)
 

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.domain.modes import DESK, STRATEGY
 from common.domain.order import Facts, Order
-from common.messages import OrderStatus as S
-from common.messages import OrderTrigger as E
-from common.messages import RejectReason as R
+from common.messages import OrderStatus as S, OrderTrigger as E, RejectReason as R
 from services.trading_engine.calls import Calls
 from services.trading_engine.placing import Placing
 from services.trading_engine.quote_calls import QuoteCalls

@@ -13,9 +13,13 @@ import msgspec
 
 from common.domain import risk
 from common.domain.exposure import Holding
-from common.messages import ContingencyType as T
-from common.messages import FillCondition, LinkedOrder, PlaceOrder
-from common.messages import RejectReason as R
+from common.messages import (
+    ContingencyType as T,
+    FillCondition,
+    LinkedOrder,
+    PlaceOrder,
+    RejectReason as R,
+)
 from common.venues.contract import Capabilities
 from services.trading_engine.groups import exclude_each_other
 

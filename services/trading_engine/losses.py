@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.domain.modes import strategy_scope
 from common.domain.risk import Loss
-from common.messages import RejectReason as R
-from common.messages import TradingMode
+from common.messages import RejectReason as R, TradingMode
 from services.trading_engine.records import ModeRecord
 from services.trading_engine.state import EngineState
 

@@ -8,8 +8,7 @@ from math import isfinite
 
 import msgspec
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.domain.instrument import Instrument
 from common.domain.risk import Market
 from services.trading_engine.delays import Delays

@@ -9,9 +9,7 @@ from common import messages as m
 from common.codec import NAME
 from common.domain import risk
 from common.domain.order import Facts, Order
-from common.messages import OrderStatus as S
-from common.messages import OrderTrigger as E
-from common.messages import RejectReason as R
+from common.messages import OrderStatus as S, OrderTrigger as E, RejectReason as R
 from common.venues.order_entry import OrderEntry
 from services.trading_engine import linking, option_prices
 from services.trading_engine.answers import Answers

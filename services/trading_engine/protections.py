@@ -10,11 +10,9 @@ from collections import deque
 
 import msgspec
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.codec import NAME
-from common.messages import ProtectionEvent as E
-from common.messages import RejectReason as R
+from common.messages import ProtectionEvent as E, RejectReason as R
 from common.venues.order_entry import (
     CallDone,
     ProtectionActed,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from common import messages as m
-from common import parts
+from common import messages as m, parts
 from common.messages import RejectReason as R
 from services.trading_engine.state import EngineState
 

@@ -15,12 +15,10 @@ from functools import partial
 
 import msgspec
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.domain import risk
 from common.domain.order import Facts, Order
-from common.messages import OrderTrigger as E
-from common.messages import RejectReason as R
+from common.messages import OrderTrigger as E, RejectReason as R
 from common.venues.order_entry import (
     CallDone,
     CallRefused,

@@ -10,10 +10,8 @@ from common import messages as m
 from common.codec import NAME
 from common.domain.order import Order
 from common.domain.quotes import WantedSide, sides_of
-from common.messages import OrderTrigger as E
-from common.messages import RejectReason as R
-from common.venues.order_entry import QuoteSide
-from common.venues.order_entry import Quoting as VenueQuoting
+from common.messages import OrderTrigger as E, RejectReason as R
+from common.venues.order_entry import QuoteSide, Quoting as VenueQuoting
 from services.trading_engine.answers import Answers
 from services.trading_engine.calls import Calls
 from services.trading_engine.ledger import Item, Request

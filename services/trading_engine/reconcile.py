@@ -12,9 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from common.domain.order import Facts, Order
-from common.messages import OrderStatus as S
-from common.messages import OrderTrigger as E
-from common.messages import RejectReason as R
+from common.messages import OrderStatus as S, OrderTrigger as E, RejectReason as R
 from common.venues.order_entry import CallDone, OrderEntry, VenueFill, VenueOrder, VenueOrderState
 from services.trading_engine.evidence import AFTER_HORIZON_NS, AGAIN_NS, Doubt, Evidence
 from services.trading_engine.records import SyncRecord, VerdictRecord

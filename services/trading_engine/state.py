@@ -6,8 +6,7 @@ from collections import deque
 
 import msgspec
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.codec import owner_topic
 from common.config import AccountConfig
 from common.domain.modes import STRICTNESS, Modes, strategy_scope

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from services.trading_engine.reconcile import Reconciler
 from services.trading_engine.reports import Reports
 from services.trading_engine.state import EngineState

@@ -19,8 +19,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.domain.modes import DESK
 from services.watchdog.events import GiveUp, Kill, ProcessChanged, ProcessesListed, Tell
 

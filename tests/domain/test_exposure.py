@@ -5,15 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 import msgspec
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from common.config import LimitsConfig
 from common.domain.exposure import Holding
 from common.domain.instrument import Instrument
 from common.domain.risk import Limits, Market, State, check
-from common.messages import InstrumentKind, PlaceOrder, Side
-from common.messages import RejectReason as R
+from common.messages import InstrumentKind, PlaceOrder, RejectReason as R, Side
 from tests.samples import INSTRUMENT as OPTION
 
 D = Decimal

@@ -9,8 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from common.domain.instrument import Instrument
 from common.domain.position import Position, plain, replay

@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from common.config import LimitsConfig
 from common.domain.exposure import Holding
@@ -23,12 +22,12 @@ from common.messages import (
     InstrumentStatus,
     OrderType,
     PlaceOrder,
+    RejectReason as R,
     Side,
     TimeInForce,
     TradingMode,
     TriggerPrice,
 )
-from common.messages import RejectReason as R
 
 D = Decimal
 PERP = InstrumentDefinition(

@@ -24,11 +24,11 @@ from common.messages import (
     InstrumentStatus,
     OrderType,
     PlaceOrder,
+    RejectReason as R,
     Side,
     TimeInForce,
     TradingMode,
 )
-from common.messages import RejectReason as R
 from tests import figures
 from tests.domain.test_risk import COMBO, OPTION, PERP, SPOT
 

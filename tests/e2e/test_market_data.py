@@ -16,8 +16,7 @@ import requests
 import yaml
 import zmq
 
-from common import codec
-from common import messages as m
+from common import codec, messages as m
 from common.rundir import RunDir
 from tests.e2e.simulator_process import ROOT, SimulatedVenue, simulated_venue
 

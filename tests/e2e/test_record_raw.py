@@ -10,8 +10,7 @@ import msgspec
 import pyarrow.parquet
 import pytest
 
-from common import config as configuration
-from common import messages as m
+from common import config as configuration, messages as m
 from common.core import BusMessage
 from common.domain.book import OrderBook
 from common.venues import load

@@ -17,9 +17,7 @@ import pytest
 import yaml
 import zmq
 
-from common import codec
-from common import config as configuration
-from common import messages as m
+from common import codec, config as configuration, messages as m
 from common.config import StrategyConfig
 from common.domain.book import OrderBook
 from common.rundir import RunDir

@@ -17,8 +17,7 @@ import yaml
 
 from tests import figures
 from tests.e2e.desk import CHECKOUT, Desk, Result, prepare, running
-from tests.e2e.test_desk import PATIENCE_S as WAIT_S
-from tests.e2e.test_desk import PERPETUAL, PLACE, eventually, ok
+from tests.e2e.test_desk import PATIENCE_S as WAIT_S, PERPETUAL, PLACE, eventually, ok
 
 VENUE, OTHER, KEY, HOOK, WRONG = (f"canary-{n}-{'x' * 32}" for n in range(5))
 TOKEN = re.compile(rb"(?:access|refresh)_token\\*\"\s*:\s*\\*\"(?!\*)[^\"\\]")

@@ -12,8 +12,7 @@ import pytest
 
 from common import messages as m
 from common.client import Client, Received
-from common.messages import OrderStatus as S
-from common.messages import RejectReason as R
+from common.messages import OrderStatus as S, RejectReason as R
 from tests import figures
 from tests.faults.kit import (
     ENGINE,

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from common import messages as m
-from common.messages import OrderStatus as S
-from common.messages import OrderTrigger
+from common.messages import OrderStatus as S, OrderTrigger
 from tests import figures
 from tests.faults.kit import (
     ENGINE,

@@ -18,8 +18,7 @@ import pytest
 import yaml
 import zmq
 
-from common import codec
-from common import messages as m
+from common import codec, messages as m
 from common.client import Client, Lost, Received
 from common.transport import clock
 from tests import figures

@@ -15,9 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from common import codec
-from common import config as configuration
-from common import messages as m
+from common import codec, config as configuration, messages as m
 from common.errors import BadMessage, ConfigError, LocalError, VenueProtocolError
 from common.transport import segments
 from common.venues.deribit.reference import Reference

@@ -9,8 +9,7 @@ from typing import Any
 
 import msgspec
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.domain.modes import DESK, strategy_scope
 from common.messages import OrderStatus as S
 from common.venues.order_entry import quote_key

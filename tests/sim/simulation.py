@@ -11,9 +11,7 @@ from typing import Any
 
 import msgspec
 
-from common import config as configuration
-from common import core as c
-from common import messages as m
+from common import config as configuration, core as c, messages as m
 from common.config import LimitsConfig
 from common.domain.backoff import Backoff
 from common.domain.modes import strategy_scope

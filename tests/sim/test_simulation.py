@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from tests.sim.__main__ import read, run_all, table
 from tests.sim.faults import NS_PER_S
 from tests.sim.simulation import ENGINE, VENUE, Outcome, Simulation

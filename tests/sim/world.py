@@ -15,8 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.venues.serving import CloseConnection, SendFrame
 from services.strategy_host.virtual import Link, Node, VirtualDesk
 from services.trading_engine import records

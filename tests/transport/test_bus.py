@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from common import codec
-from common import core as c
-from common import messages as m
+from common import codec, core as c, messages as m
 from common.config import BusConfig, ElsewhereConfig, Secret
 from common.errors import ConfigError
 from common.rundir import RunDir

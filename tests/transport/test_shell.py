@@ -14,12 +14,9 @@ from time import monotonic
 import msgspec
 import pytest
 
-from common import core as c
-from common import messages as m
-from common import parts
+from common import core as c, messages as m, parts
 from common.rundir import RunDir
-from common.transport import joining
-from common.transport import publisher as publisher_module
+from common.transport import joining, publisher as publisher_module
 from common.transport.loop import Shell
 from tests import samples
 

@@ -8,9 +8,7 @@ import pytest
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from common import codec
-from common import core as c
-from common import messages as m
+from common import codec, core as c, messages as m
 from common.rundir import RunDir
 from common.transport.loop import Shell
 from tests.transport.test_shell import Scripted, run, run_dir, silent, wait_for

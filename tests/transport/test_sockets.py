@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import Secret
 from common.errors import ConfigError
 from common.rundir import RunDir

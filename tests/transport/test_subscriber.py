@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from common import codec
-from common import messages as m
+from common import codec, messages as m
 from common.core import BusMessage, Event, TopicLost
 from common.transport.sockets import LATE_S
 from common.transport.subscriber import CHECK_S, SILENT_S, Subscriber

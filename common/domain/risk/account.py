@@ -7,8 +7,7 @@ from decimal import Decimal
 from common.domain.exposure import Holding, total
 from common.domain.risk.facts import Case, Change, Refusal
 from common.domain.risk.limits import keys_of, limit_of
-from common.messages import RejectReason as R
-from common.messages import TradingMode
+from common.messages import RejectReason as R, TradingMode
 
 NS_PER_MS = 1_000_000
 

@@ -14,8 +14,7 @@ from common.domain.risk.facts import (
     Case,
     Refusal,
 )
-from common.messages import InstrumentStatus, Side, TimeInForce
-from common.messages import RejectReason as R
+from common.messages import InstrumentStatus, RejectReason as R, Side, TimeInForce
 
 LARGEST = Decimal("1e15")  # of a price or quantity; beyond it exact arithmetic would give out
 IMMEDIATE = (TimeInForce.IOC, TimeInForce.FOK)

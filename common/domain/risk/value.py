@@ -15,8 +15,14 @@ from common.domain.risk.facts import (
     Refusal,
 )
 from common.domain.risk.limits import ZERO, limit_of
-from common.messages import InstrumentKind, OrderType, PlaceOrder, Side, TriggerPrice
-from common.messages import RejectReason as R
+from common.messages import (
+    InstrumentKind,
+    OrderType,
+    PlaceOrder,
+    RejectReason as R,
+    Side,
+    TriggerPrice,
+)
 
 FIGURES = ("bid", "ask", "mark", "last", "index")
 

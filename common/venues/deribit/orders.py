@@ -27,8 +27,7 @@ from common.messages import (
     TriggerPrice,
 )
 from common.venues import order_entry as entry
-from common.venues.deribit import quotes
-from common.venues.deribit import session as link
+from common.venues.deribit import quotes, session as link
 from common.venues.deribit.order_errors import RATE_LIMIT_CODE, TOO_LATE_CODE, refusal
 from common.venues.deribit.order_payloads import (
     decode_as,

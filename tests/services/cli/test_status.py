@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import zmq
 
-from common import codec
-from common import messages as m
+from common import codec, messages as m
 from common.rundir import RunDir
 from services.cli import lifecycle, status
 from services.cli.processes import Process

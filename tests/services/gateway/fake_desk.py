@@ -13,8 +13,7 @@ from pathlib import Path
 
 import zmq
 
-from common import codec
-from common import messages as m
+from common import codec, messages as m
 from common.messages import Exact
 from common.rundir import RunDir
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import AccountConfig, DeskConfig, GatewayConfig, KeyConfig, VenueConfig
 from services.gateway.core import GatewayCore
 from services.gateway.events import (

@@ -20,8 +20,7 @@ import msgspec
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.rundir import RunDir
 from common.transport import clock
 from common.transport.loop import Shell

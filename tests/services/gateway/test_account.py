@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.messages import Exact
 from services.gateway.events import Remember, StrategyFound
 from services.gateway.history import Remembered

@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import KeyConfig
 from common.messages import Exact
 from services.gateway import accounts, catalog, history

@@ -5,9 +5,7 @@ import json
 import msgspec
 import pytest
 
-from common import core as c
-from common import messages as m
-from common import parts
+from common import core as c, messages as m, parts
 from common.config import AccountConfig, VenueConfig
 from services.gateway.accounts import Orders
 from services.gateway.events import ClientBlocked, ClientClosed, ClientDrained

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from tests.services.gateway.kit import Desk
 
 

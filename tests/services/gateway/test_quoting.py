@@ -7,8 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import KeyConfig
 from common.messages import RejectReason as R
 from tests import samples

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import ExposureLimitsConfig
 from common.domain.backoff import Backoff
 from common.errors import VenueProtocolError

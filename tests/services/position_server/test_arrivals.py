@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import deque
 from decimal import Decimal
 
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.venues import accounts as a
 from common.venues.streams import FrameToSend
 from tests.examples import examples

@@ -7,8 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.venues import accounts as a
 from common.venues.streams import FrameToSend
 from tests.services.position_server.scenes import (

@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.errors import ConfigError
 from services.position_server import shell
 from services.position_server.day import DAY_NS, NS_PER_MINUTE, Day, load

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import common.transport.loop as loop_module
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.client import Client, Lost, Received
 from common.rundir import RunDir
 from common.transport.loop import Shell

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from common import codec
-from common import messages as m
+from common import codec, messages as m
 from common.rundir import RunDir
 from services.recorder.shell import Directory
 from tests.services.recorder.test_files import book

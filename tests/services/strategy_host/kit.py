@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import AccountConfig, StrategyConfig
 from common.strategy import OwnOrder, Parameters, Strategy
 from services.strategy_host.core import StrategyHost

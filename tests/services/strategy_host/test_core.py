@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.messages import Side
 from common.strategy import Parameters, Strategy
 from services.strategy_host.memory import Memory, decode, encode

@@ -6,9 +6,7 @@ import pytest
 
 from common import messages as m
 from common.linked import linked_order
-from common.messages import OrderStatus as S
-from common.messages import RejectReason as R
-from common.messages import Side
+from common.messages import OrderStatus as S, RejectReason as R, Side
 from tests.services.strategy_host.kit import PERP, Bench, D, order_of
 
 PROFIT = linked_order(Side.SELL, price="51000", reduce_only=True)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from common import core as c
-from common import messages as m
-from common.messages import OrderStatus as S
-from common.messages import RejectReason as R
-from common.messages import Side
+from common import core as c, messages as m
+from common.messages import OrderStatus as S, RejectReason as R, Side
 from tests.services.strategy_host.kit import PERP, PLACE, SECOND, Bench, D, fill_of, order_of
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from common import config as configuration
-from common import messages as m
+from common import config as configuration, messages as m
 from common.config import DeskConfig, StrategyConfig
 from common.errors import ConfigError
 from common.messages import OrderStatus, ProtectionEvent, Side

@@ -7,11 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from common import core as c
-from common import messages as m
-from common.messages import OrderStatus as S
-from common.messages import RejectReason as R
-from common.messages import Side
+from common import core as c, messages as m
+from common.messages import OrderStatus as S, RejectReason as R, Side
 from tests import samples
 from tests.services.strategy_host.kit import PERP, PLACE, Bench, D, order_of
 

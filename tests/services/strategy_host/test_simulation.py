@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from common import config as configuration
-from common import messages as m
+from common import config as configuration, messages as m
 from common.config import StrategyConfig
 from common.core import Idle
 from common.messages import OrderStatus, Side

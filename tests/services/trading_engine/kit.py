@@ -7,8 +7,7 @@ from collections import deque
 from decimal import Decimal
 from typing import Any
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import AccountConfig, Credentials, LimitsConfig, Secret
 from common.domain.backoff import Backoff
 from common.venues import load

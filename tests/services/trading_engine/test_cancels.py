@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.messages import OrderStatus as S
 from tests.services.trading_engine import test_quotes as quotes
 from tests.services.trading_engine.kit import Bench, place

@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from common import core as c
-from common import messages as m
-from common.messages import OrderStatus as S
-from common.messages import OrderTrigger as E
+from common import core as c, messages as m
+from common.messages import OrderStatus as S, OrderTrigger as E
 from services.trading_engine import records
 from services.trading_engine.comparing import EVERY_NS, WIDE_NS
 from tests.services.trading_engine.kit import MS, PERP, SECOND, T0, Bench, D, place

@@ -9,13 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import LimitsConfig
 from common.domain.order import Order
-from common.messages import OrderStatus as S
-from common.messages import OrderTrigger as E
-from common.messages import RejectReason as R
+from common.messages import OrderStatus as S, OrderTrigger as E, RejectReason as R
 from services.trading_engine import records
 from tests.services.trading_engine.kit import LINK, MS, PERP, QUOTE, SECOND, T0, Bench, place
 from tests.services.trading_engine.twin import Refuse

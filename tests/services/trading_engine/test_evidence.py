@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.domain.order import Order
 from common.messages import OrderStatus as S
 from common.venues.order_entry import CallDone, VenueOrder, VenueOrderState

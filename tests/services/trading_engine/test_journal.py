@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import AccountConfig
 from common.errors import AlreadyRunning, ConfigError
 from common.messages import OrderStatus as S

@@ -6,11 +6,9 @@ import json
 
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import LimitsConfig
-from common.messages import OrderStatus as S
-from common.messages import RejectReason as R
+from common.messages import OrderStatus as S, RejectReason as R
 from services.trading_engine import records
 from tests.services.trading_engine.kit import Bench, place
 

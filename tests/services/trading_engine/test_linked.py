@@ -9,9 +9,7 @@ import pytest
 
 from common import messages as m
 from common.config import LimitsConfig
-from common.messages import ContingencyType as T
-from common.messages import OrderStatus as S
-from common.messages import RejectReason as R
+from common.messages import ContingencyType as T, OrderStatus as S, RejectReason as R
 from common.venues.contract import Capabilities
 from services.trading_engine import records
 from services.venue_simulator import control

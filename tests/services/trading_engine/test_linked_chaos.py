@@ -6,13 +6,11 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from common import messages as m
 from common.domain.order import Facts, Order
-from common.messages import ContingencyType as T
-from common.messages import FillCondition as F
+from common.messages import ContingencyType as T, FillCondition as F
 from services.trading_engine.groups import counted, leaves_of
 from services.trading_engine.store import OrderStore
 from tests.services.trading_engine.kit import MS, PERP, T0, Bench, place

@@ -10,12 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import LimitsConfig
-from common.messages import OrderStatus as S
-from common.messages import OrderTrigger as E
-from common.messages import RejectReason as R
+from common.messages import OrderStatus as S, OrderTrigger as E, RejectReason as R
 from common.rundir import RunDir
 from common.transport import segments
 from common.transport.journal import SegmentedLog

@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from services.trading_engine import records
 from services.trading_engine.fold import Fold
 from services.trading_engine.records import SyncRecord

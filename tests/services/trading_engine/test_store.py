@@ -5,8 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import msgspec
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from common import messages as m

@@ -9,8 +9,7 @@ import pytest
 
 from common import messages as m
 from common.config import LimitsConfig
-from common.messages import PriceType as P
-from common.messages import RejectReason as R
+from common.messages import PriceType as P, RejectReason as R
 from common.venues.contract import Capabilities
 from tests.services.trading_engine.simulated import PERP, SimulatedDesk
 

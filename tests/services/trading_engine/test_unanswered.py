@@ -7,10 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from common import core as c
-from common import messages as m
-from common.messages import OrderStatus as S
-from common.messages import RejectReason as R
+from common import core as c, messages as m
+from common.messages import OrderStatus as S, RejectReason as R
 from services.trading_engine import records
 from services.trading_engine.fold import Fold
 from services.trading_engine.story import explain

@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from common.config import LimitsConfig
 from common.messages import RejectReason as R
 from tests.services.trading_engine.kit import PERP, PERPETUAL, SECOND, T0, Bench, D, place

@@ -5,8 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from common.messages import InstrumentKind
 from common.venues.simulation import OrderFilter, Refused, SimulatedFill, SimulatedRefusal

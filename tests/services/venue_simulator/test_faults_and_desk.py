@@ -10,9 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from common import config as configuration
-from common import core as c
-from common import messages as m
+from common import config as configuration, core as c, messages as m
 from common.domain.backoff import Backoff
 from common.venues import load
 from services.market_data.core import MarketData

@@ -1,8 +1,7 @@
 """Noise: the same everywhere, continuous, and Brownian up to its longest period."""
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from services.venue_simulator import noise
 

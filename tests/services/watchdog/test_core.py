@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common import core as c
-from common import messages as m
+from common import core as c, messages as m
 from services.watchdog.core import LOOK_NS, MAX_CAUSES, Watchdog
 from services.watchdog.events import GiveUp, Kill, ProcessChanged, ProcessesListed, Tell
 

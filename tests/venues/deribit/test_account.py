@@ -10,8 +10,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from common.config import Credentials, Secret
 from common.errors import VenueProtocolError

@@ -2,8 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from common.venues.deribit import expiries
 from common.venues.deribit.expiries import ExpiryClass

@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from common.config import Credentials, Secret
 from common.domain.order import Facts
@@ -21,11 +20,11 @@ from common.messages import (
     OrderTrigger,
     OrderType,
     OrderUpdated,
+    RejectReason as R,
     Side,
     TimeInForce,
     TriggerPrice,
 )
-from common.messages import RejectReason as R
 from common.venues import order_entry as entry
 from common.venues.deribit.order_payloads import (
     decode_order,

@@ -10,8 +10,14 @@ import pytest
 
 from common.config import Credentials, Secret
 from common.errors import VenueProtocolError
-from common.messages import CancelQuotes, InstrumentKind, ResetProtection, SetProtection, Side
-from common.messages import RejectReason as R
+from common.messages import (
+    CancelQuotes,
+    InstrumentKind,
+    RejectReason as R,
+    ResetProtection,
+    SetProtection,
+    Side,
+)
 from common.venues import order_entry as entry
 from common.venues.deribit.emergency import EmergencyCancels
 from common.venues.deribit.order_payloads import decode_order, decode_trades

@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from common.venues.deribit.simulator import envelope
 from common.venues.deribit.simulator.envelope import Refused

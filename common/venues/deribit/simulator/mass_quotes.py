@@ -24,11 +24,11 @@ from common.venues.simulation import (
     OrderState,
     Placed,
     ProtectionTag,
+    Refused as ExchangeRefusal,
     SimulatedExchange,
     SimulatedFill,
     SimulatedOrder,
 )
-from common.venues.simulation import Refused as ExchangeRefusal
 
 MAX_QUOTES = 100
 FREEZE_NS = 1_000_000_000

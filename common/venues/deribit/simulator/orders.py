@@ -36,12 +36,12 @@ from common.venues.simulation import (
     HistoryFilter,
     OrderFilter,
     Placed,
+    Refused as ExchangeRefusal,
     SimulatedExchange,
     SimulatedFill,
     SimulatedOrder,
     TradeFilter,
 )
-from common.venues.simulation import Refused as ExchangeRefusal
 
 RECENT_ORDERS_NS = 30 * 60 * 1_000_000_000
 RECENT_TRADES_NS = 24 * 3600 * 1_000_000_000

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from common.messages import InstrumentStatus
-from common.venues.deribit.simulator.envelope import INVALID_PARAMS
-from common.venues.deribit.simulator.envelope import Refused as Fault
+from common.venues.deribit.simulator.envelope import INVALID_PARAMS, Refused as Fault
 from common.venues.simulation import Refused, SimulatedRefusal
 
 R = SimulatedRefusal

@@ -25,10 +25,10 @@ from common.venues.simulation import (
     LedgerEntry,
     LedgerKind,
     OrderFilter,
+    Refused as ExchangeRefusal,
     SimulatedExchange,
     SimulatedFill,
 )
-from common.venues.simulation import Refused as ExchangeRefusal
 
 MAX_LOG = 250
 
