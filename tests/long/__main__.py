@@ -82,7 +82,7 @@ def _run_part(part: Part, settings: Settings, state: State) -> None:
 
 
 def _run(letter: str, step: Step, state: State) -> Result:
-    log, report = state.log(letter, step.name), state.folder / "junit.xml"
+    log, report = state.log(letter, step.name), state.folder / f"{letter}.xml"
     report.unlink(missing_ok=True)
     argv = [*step.argv, f"--junitxml={report}"] if step.is_pytest else step.argv
     env = os.environ | step.env | {figures.FILE: str(state.figures_file)}
