@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 
 from tests.figures import note
-from tests.sim.simulation import P2_BAR_S, P3_BAR_S, P3_LOST_S, Outcome, Simulation
+from tests.sim.seeds import run
+from tests.sim.simulation import P2_BAR_S, P3_BAR_S, P3_LOST_S, Outcome
 
 RESULTS = Path("run") / "sim.jsonl"
 SHOWN = 5  # failing seeds in a line of the table
@@ -35,10 +36,6 @@ BARS = {  # promise, seconds, whether of the 99th percentile
     "lost": ("P3", P3_LOST_S, False),
     "P2": ("P2", P2_BAR_S, False),
 }
-
-
-def run(seed: int) -> Outcome:
-    return Simulation(seed).run()
 
 
 def main() -> int:
