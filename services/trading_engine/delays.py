@@ -29,15 +29,15 @@ class Delays:
 
     def sent_ns(self, publisher_start_ns: int, sent_ns: int, now_ns: int) -> int:
         """Note a message; when it was sent, by our clock, had the quickest taken no time."""
-        apart_ns, known = now_ns - sent_ns, self._publishers.get(publisher_start_ns)
+        apart_ns, known = now_ns - sent_ns, self._publishers.pop(publisher_start_ns, None)
         if known is None:
             while len(self._publishers) >= PUBLISHERS_KEPT:
                 del self._publishers[next(iter(self._publishers))]
             known = _Quickest(now_ns, apart_ns, apart_ns)
-            self._publishers[publisher_start_ns] = known
         elif now_ns >= known.since_ns + WINDOW_NS:
             known.since_ns, known.before_ns = now_ns, known.apart_ns
             known.apart_ns = apart_ns
+        self._publishers[publisher_start_ns] = known  # at the end: who is silent goes first
         known.apart_ns = min(known.apart_ns, apart_ns)
         return self.here_ns(publisher_start_ns, sent_ns)
 

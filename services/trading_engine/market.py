@@ -203,7 +203,7 @@ class MarketView:
                 self._set_status(message)
             case m.Quote():
                 self._on_quote(message, proved_ns, now_ns)
-            case m.Health(state="ready"):
+            case m.Health(state="ready") if message.process == f"market_data.{self._venue}":
                 self._beaten_ns = proved_ns  # its quotes are what the venue last said
             case m.Ticker():
                 if message.instrument in self._watches:

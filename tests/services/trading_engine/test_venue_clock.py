@@ -187,6 +187,27 @@ def test_row_15_a_quote_that_waited_on_the_bus_is_as_old_as_that() -> None:
     assert bench.asked(place()).accepted
 
 
+@pytest.mark.parametrize(
+    "process", ["gateway", "position_server.deribit.main", "market_data.elsewhere"]
+)
+def test_the_beats_of_other_processes_prove_no_quote(process: str) -> None:
+    bench = Bench(limits=LimitsConfig(max_age_ms=1000)).start()
+    bench.placed()
+    bench.advance(10.0)
+    bench.bus(f"health.{process}", m.Health(process, "ready", 1, 1))
+    reply = bench.asked(place())
+    assert reply.reason is R.STALE_DATA and "10000 ms old" in reply.text
+
+
+def test_a_publisher_that_is_heard_is_remembered_among_many() -> None:
+    delays, now = Delays(), 10**18
+    delays.sent_ns(7, now, now)
+    for other in range(100, 200):
+        now += SECOND // 10
+        delays.sent_ns(other, now, now)
+        assert delays.sent_ns(7, now - 5 * SECOND, now) == now - 5 * SECOND
+
+
 # --- horizons -------------------------------------------------------------------------------------
 
 
