@@ -47,7 +47,7 @@ class RiskFacts:
             holding=self._holding(name, without, now_ns),
             legs=legs,
             others=self._others(name, now_ns) if limits.values_exposure else [],
-            parent=state.parents.find(command.owner, command.parent, without),
+            parent=state.parents.find(command.owner, command.parent, modified),
             profit_age_ns=age_ns,
             profit_text=profit_text,
         )

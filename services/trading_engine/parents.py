@@ -46,14 +46,13 @@ class Parents:
     def __init__(self) -> None:
         self._sums: OrderedDict[tuple[str, str], _Sum] = OrderedDict()
 
-    def find(self, owner: str, name: str, without: str = "") -> Parent | None:
+    def find(self, owner: str, name: str, without: Order | None = None) -> Parent | None:
         """without: a part that does not count, since it is about to change."""
         if not name or (owner, name) not in self._sums:
             return None
         found, used = self._sums[owner, name], self._sums[owner, name].used
-        part = next((each for each in found.parts.values() if without in each.legs), None)
-        if part is not None:
-            used += part.filled_beside(without) - part.counts
+        if without is not None and (part := found.parts.get(_key(without.state))) is not None:
+            used += part.filled_beside(without.state.client_order_id) - part.counts
         return Parent(found.instrument, found.side, found.quantity, used)
 
     def note(self, order: Order) -> None:

@@ -200,7 +200,7 @@ def test_parents_survive_a_restart() -> None:
 
 
 def test_two_that_cancel_each_other_count_what_both_filled_and_the_larger_rest() -> None:
-    parents = Parents()
+    parents, orders = Parents(), dict[str, Order]()
 
     def note(name: str, filled: int, status: m.OrderStatus) -> Decimal:
         state = msgspec.structs.replace(
@@ -215,7 +215,8 @@ def test_two_that_cancel_each_other_count_what_both_filled_and_the_larger_rest()
             parent="p",
             parent_quantity=D(100),
         )
-        parents.note(Order(state))
+        orders[name] = Order(state)
+        parents.note(orders[name])
         found = parents.find("router", "p")
         assert found is not None
         return found.used
@@ -223,7 +224,7 @@ def test_two_that_cancel_each_other_count_what_both_filled_and_the_larger_rest()
     assert note("1", 0, m.OrderStatus.NEW) == 60
     assert note("2", 0, m.OrderStatus.NEW) == 80
     assert note("1", 10, m.OrderStatus.PARTIALLY_FILLED) == 90
-    without = parents.find("router", "p", "2")
+    without = parents.find("router", "p", orders["2"])
     assert without is not None and without.used == 10
     assert note("1", 10, m.OrderStatus.CANCELED) == 90
     assert note("2", 5, m.OrderStatus.CANCELED) == 15
