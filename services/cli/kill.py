@@ -271,4 +271,5 @@ def _tell(settings: Settings, scope: str, problem: str, outcomes: list[Outcome])
         if outcome.problem:
             print(f"{where}: {outcome.problem}; {outcome.left} seen open")
         else:
-            print(f"{where}: {outcome.canceled} canceled, none open after {outcome.seconds:.2f} s")
+            own = f"{outcome.canceled} canceled by this command"  # its engine does so as well
+            print(f"{where}: none open after {outcome.seconds:.2f} s, {own}")
