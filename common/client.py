@@ -443,6 +443,7 @@ class Client:
         if not dealer.poll(int(CONNECT_S * 1000), zmq.POLLOUT):
             raise NotRunning(f"{target}: nobody answers at {_shown(self.run_dir.address(target))}")
         frames = codec.encode_command(request_id, self.sender, self._clock.now_ns(), command)
+        self._connections[target].catch_up()
         dealer.send_multipart(frames)
         deadline = time.monotonic() + self.timeout_s
         while (left := deadline - time.monotonic()) > 0:

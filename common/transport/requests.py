@@ -102,14 +102,24 @@ class Connection:
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self._watched = socket
-        events = zmq.Event.DISCONNECTED | zmq.Event.HANDSHAKE_SUCCEEDED
-        self.monitor: zmq.Socket[bytes] = socket.get_monitor_socket(events)
+        address = f"inproc://connection.{int(socket.getsockopt(zmq.FD))}"
+        socket.monitor(address, zmq.Event.DISCONNECTED | zmq.Event.HANDSHAKE_SUCCEEDED)
+        self.monitor: zmq.Socket[bytes] = socket.context.socket(zmq.PAIR)
+        self.monitor.setsockopt(zmq.LINGER, 0)
+        # If it could be full, it would stop the thread that carries all sockets of the context.
+        self.monitor.setsockopt(zmq.RCVHWM, 0)
+        self.monitor.connect(address)
         self._is_lost = False
 
     def came_back(self, frames: list[bytes]) -> bool:
         event = parse_monitor_message(frames)["event"]
         was_lost, self._is_lost = self._is_lost, event == zmq.Event.DISCONNECTED
         return was_lost and event == zmq.Event.HANDSHAKE_SUCCEEDED
+
+    def catch_up(self) -> None:
+        """Who came back before anything was asked has lost nothing of ours."""
+        while self.monitor.poll(0):
+            self.came_back(self.monitor.recv_multipart())
 
     def close(self) -> None:
         self._watched.disable_monitor()
