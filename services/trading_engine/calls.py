@@ -16,7 +16,7 @@ from services.trading_engine.ledger import Item
 from services.trading_engine.reconcile import Reconciler
 from services.trading_engine.records import Entry, IntentRecord, SentRecord
 from services.trading_engine.reports import Reports
-from services.trading_engine.state import Call, EngineState
+from services.trading_engine.state import MASS_QUOTE, Call, EngineState
 
 NS_PER_MS = 1_000_000
 REFUSED = {
@@ -248,7 +248,8 @@ class Calls:
     def on_clock_moved(self, by_ns: int) -> None:
         """Until when the venue may still accept what is on its way is by its clock."""
         for call in self._unanswered:
-            call.valid_until_ns -= by_ns
+            if call.kind != MASS_QUOTE:  # those are awaited for longer, elsewhere
+                call.valid_until_ns -= by_ns
 
     def log(self, call: Call, outcome: str, now_ns: int) -> None:
         if call.is_logged:

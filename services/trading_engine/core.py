@@ -301,6 +301,7 @@ class TradingEngine:
                 self._quotes.on_logged_in(now_ns)
             case entry.ClockMoved(by_ns):
                 self._calls.on_clock_moved(by_ns)
+                self._quotes.calls.on_clock_moved(by_ns)
                 self._doubts.on_clock_moved(by_ns)
                 self._state.market.on_clock_moved()
             case entry.VenueClosed(why):

@@ -242,6 +242,11 @@ class QuoteCalls:
 
     # --- time ---------------------------------------------------------------------------------
 
+    def on_clock_moved(self, by_ns: int) -> None:
+        """Until when the venue may still carry out what was sent is by its clock."""
+        for call in self._sent.values():
+            call.valid_until_ns -= by_ns
+
     def next_ns(self) -> int | None:
         return min((call.look_ns for call in self._sent.values()), default=None)
 

@@ -423,6 +423,23 @@ def test_without_a_link_nothing_tells_what_a_replacement_did() -> None:
     assert buying(made) == D(100)
 
 
+@pytest.mark.parametrize("seen_after_s", [0.5, 2.5])
+def test_row_43_a_clock_that_goes_back_gives_a_replacement_more_time(seen_after_s: float) -> None:
+    """The venue may carry it out until its own clock shows its last moment."""
+    made = bench()
+    quoted(made)
+    made.losing = True
+    made.ask(quote(entry("49100", None)))
+    made.advance(seen_after_s)
+    made.losing = False
+    twin_of(made).ahead_ms = -20_000
+    made.placed(side=m.Side.SELL, price="51000")  # its answer shows the jump
+    made.advance(20)
+    assert buying(made) == D(200)
+    made.advance(10)
+    assert buying(made) == D(100)
+
+
 def test_what_was_to_be_replaced_counts_twice_after_a_restart_too() -> None:
     made = bench()
     quoted(made)
