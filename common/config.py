@@ -473,6 +473,7 @@ def _check_bus(config: DeskConfig, source: str) -> None:
             if not found or found[3] is not None and found[3] not in config.venues:
                 problem = "is no socket of this desk; `crossdesk status --json` lists them"
                 raise ConfigError(source, f"bus.{key}.{name}", problem)
+    _check_bus_addresses(bus, source)
     both = bus.listen.keys() & bus.connect.keys()
     if both:
         problem = f"{min(both)} is either here or elsewhere"
@@ -481,6 +482,17 @@ def _check_bus(config: DeskConfig, source: str) -> None:
         raise ConfigError(source, "bus.key_file", "is needed: `crossdesk keys FILE` makes one")
     if bus.listen and not bus.allowed:
         raise ConfigError(source, "bus.allowed", "is empty: nobody could connect")
+
+
+def _check_bus_addresses(bus: BusConfig, source: str) -> None:
+    elsewhere = {f"connect.{name}.address": each.address for name, each in bus.connect.items()}
+    listen = {f"listen.{name}": address for name, address in bus.listen.items()}
+    for key, address in (listen | elsewhere).items():
+        host, _, port = address.removeprefix("tcp://").rpartition(":")
+        if not 1 <= int(port) <= 65535:
+            raise ConfigError(source, f"bus.{key}", "a port is 1 to 65535")
+        if host == "*" and key in elsewhere:
+            raise ConfigError(source, f"bus.{key}", "names no host")
 
 
 def _check_addresses(name: str, venue: VenueConfig, source: str) -> None:

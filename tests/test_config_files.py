@@ -107,6 +107,12 @@ BROKEN = [
     ("desk: x\nvenues: {}\nbus: {listen: {health.x: tcp://h:1}}\n", "bus.key_file"),
     ("desk: x\nvenues: {}\nbus: {key_file: k, listen: {health.x: tcp://h:1}}\n", "bus.allowed"),
     ("desk: x\nvenues: {}\nbus: {allowed: {somebody: short}}\n", "bus.allowed"),
+    ("desk: x\nvenues: {}\nbus: {listen: {health.x: tcp://h:65536}}\n", "bus.listen.health.x"),
+    (
+        "desk: x\nvenues: {}\nbus: {connect: {health.x: "
+        f"{{address: 'tcp://*:1', public_key: {'a' * 40}}}}}}}\n",
+        "bus.connect.health.x.address",
+    ),
 ]
 
 

@@ -9,11 +9,13 @@ binds: both sides are sure of each other, and nobody else reads along.
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import zmq
+from zmq.utils import z85
 
 from common.config import BusConfig, Secret
 from common.errors import ConfigError
@@ -56,10 +58,22 @@ def load(config: BusConfig, source: Path) -> Bus | None:
     own = read_key(source.parent / config.key_file)
     listen = {name: Secured(address, own) for name, address in config.listen.items()}
     connect = {
-        name: Secured(each.address, own, each.public_key.encode())
+        name: Secured(
+            each.address, own, _public(each.public_key, f"connect.{name}.public_key", source)
+        )
         for name, each in config.connect.items()
     }
-    return Bus(listen, connect, frozenset(key.encode() for key in config.allowed.values()))
+    allowed = (_public(key, f"allowed.{name}", source) for name, key in config.allowed.items())
+    return Bus(listen, connect, frozenset(allowed))
+
+
+def _public(text: str, key: str, source: Path) -> bytes:
+    """Not all that is written in the letters of Z85 stands for 32 bytes."""
+    try:
+        z85.decode(text)
+    except struct.error:
+        raise ConfigError(str(source), f"bus.{key}", "is no public key") from None
+    return text.encode()
 
 
 def make_key(path: Path) -> KeyPair:
@@ -95,7 +109,7 @@ def read_key(path: Path) -> KeyPair:
         public, secret = lines
         if zmq.curve_public(secret) != public:
             raise ValueError
-    except ValueError:
+    except (ValueError, zmq.ZMQError):
         raise ConfigError(str(path), "bus.key_file", "is no key file") from None
     return KeyPair(public, Secret(secret.decode()))
 

@@ -192,7 +192,17 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
         bus.read_key(tmp_path / "bus.key")
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"a b", b"a" * 40 + b" " + b"b" * 40, b"\xff \xff"])
+NO_KEYS = [
+    b"",
+    b"x",
+    b"a b",
+    b"a" * 40 + b" " + b"b" * 40,
+    b"a" * 40 + b" " + b"#" * 40,
+    b"\xff \xff",
+]
+
+
+@pytest.mark.parametrize("content", NO_KEYS)
 def test_what_is_no_key_file_is_named_and_not_shown(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bus.key"
     path.touch(0o600)
@@ -205,6 +215,22 @@ def test_what_is_no_key_file_is_named_and_not_shown(tmp_path: Path, content: byt
 def test_a_missing_key_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="crossdesk keys"):
         bus.load(BusConfig(key_file="none.key"), tmp_path / "desk.yaml")
+
+
+@pytest.mark.parametrize("where", ["allowed.research", "connect.md.a.public_key"])
+def test_what_is_no_public_key_is_named(tmp_path: Path, where: str) -> None:
+    bus.make_key(tmp_path / "bus.key")
+    good, bad = pair().public.decode(), "#" * 40  # in the letters of keys, but too large a number
+    config = BusConfig(
+        key_file="bus.key",
+        allowed={"research": bad if where.startswith("allowed") else good},
+        connect={
+            "md.a": ElsewhereConfig("tcp://10.0.0.5:1", bad if where.startswith("conn") else good)
+        },
+    )
+    with pytest.raises(ConfigError, match=f"bus.{where}") as told:
+        bus.load(config, tmp_path / "desk.yaml")
+    assert bad not in str(told.value)
 
 
 def test_a_desk_of_one_host_has_no_keys(tmp_path: Path) -> None:
