@@ -90,7 +90,7 @@ class Comparing:
             self._next_ns = min(self._next_ns, now_ns + SOON_NS)
 
     def next_ns(self) -> int | None:
-        if not self._state.is_ready:
+        if not self._state.may_judge:
             return None
         judge_ns = self._round.judge_ns if self._round is not None else None
         return self._next_ns if judge_ns is None else judge_ns

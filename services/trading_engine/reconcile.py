@@ -114,7 +114,7 @@ class Reconciler:
         self._evidence.forget_rounds()
 
     def next_ns(self) -> int | None:
-        due = [self._sync_at_ns, self._evidence.next_ns() if self._state.is_ready else None]
+        due = [self._sync_at_ns, self._evidence.next_ns() if self._state.may_judge else None]
         return min((ns for ns in due if ns is not None), default=None)
 
     def on_time(self, now_ns: int) -> None:
@@ -123,7 +123,7 @@ class Reconciler:
             self._sync_at_ns = now_ns + SYNC_LIMIT_NS  # the budget stretches the asking
         if self._sync_at_ns is not None and now_ns >= self._sync_at_ns:
             self.sync(now_ns)
-        if self._state.is_ready:
+        if self._state.may_judge:
             for doubt in self._doubts.values():
                 self._alarm(doubt, now_ns)
             self._evidence.on_time(now_ns)
@@ -138,7 +138,8 @@ class Reconciler:
     def on_query(self, call: Call, done: CallDone, now_ns: int) -> None:
         """One answer of a round of questions."""
         for doubt in self._evidence.take(call, done, now_ns):
-            self._judge(doubt, now_ns)
+            if self._state.may_judge:  # else it is asked for once more
+                self._judge(doubt, now_ns)
 
     def _judge(self, doubt: Doubt, now_ns: int) -> None:
         order = doubt.order

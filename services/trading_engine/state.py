@@ -90,6 +90,11 @@ class EngineState:
         self.changed: list[tuple[Order, m.OrderUpdated]] = []  # since the last look
 
     @property
+    def may_judge(self) -> bool:
+        """What the venue lists, or does not, counts: while it is closed that says nothing."""
+        return self.is_ready and not self.closed_text
+
+    @property
     def mode(self) -> m.TradingMode:
         """Of orders that nobody owns."""
         return self.modes.of("").mode

@@ -634,6 +634,36 @@ def test_row_34_nothing_is_sent_to_a_venue_in_maintenance_and_its_end_is_a_new_s
     assert bench.asked(place()).accepted
 
 
+def test_row_34_what_a_venue_in_maintenance_does_not_list_has_not_ended(bench: Bench):
+    order = bench.placed()
+    bench.deliver([(PLATFORM % '{"maintenance":true}').encode()])
+    before, kept = bench.sent(), bench.twin.orders
+    bench.twin.orders = {}
+    bench.advance(30.0)
+    assert set(bench.sent()[len(before) :]) <= {"public/test"}
+    bench.twin.orders = kept
+    bench.deliver([(PLATFORM % '{"maintenance":false}').encode()])
+    bench.advance(10.0)
+    state = bench.order(order.client_order_id)
+    assert (state.status, state.in_doubt_since_ns) == (S.NEW, None)
+
+
+def test_row_34_a_doubt_waits_for_the_end_of_maintenance(bench: Bench):
+    order = bench.placed()
+    bench.twin.orders, kept = {}, bench.twin.orders
+    bench.cut()
+    bench.connect()  # not listed: it is asked for
+    bench.deliver([(PLATFORM % '{"maintenance":true}').encode()])
+    bench.advance(30.0)
+    state = bench.order(order.client_order_id)
+    assert state.status is S.NEW and state.in_doubt_since_ns is not None
+    bench.twin.orders = kept
+    bench.deliver([(PLATFORM % '{"maintenance":false}').encode()])
+    bench.advance(10.0)
+    state = bench.order(order.client_order_id)
+    assert (state.status, state.in_doubt_since_ns) == (S.NEW, None)
+
+
 def test_row_33_wrong_credentials_are_tried_once_a_minute():
     bench = Bench()
     bench.twin.refuse["public/auth"] = Refuse(13004, "invalid_credentials")
