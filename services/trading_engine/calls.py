@@ -106,8 +106,8 @@ class Calls:
         What the venue knows is cancelled at once. An order that still waits for the journal must
         not be overtaken by its own cancel: those get a call of their own behind it.
         """
+        at_once = [o for o in orders if o.state.venue_order_id or at_any_cost]
         waiting = [o for o in orders if not (o.state.venue_order_id or at_any_cost)]
-        at_once = [order for order in orders if order not in waiting]
         if not waiting:
             return self._send_together(make, orders, now_ns, True, at_any_cost)
         if at_once and not self._send_together(make, at_once, now_ns, True):
