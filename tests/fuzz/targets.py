@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from common import codec, config as configuration, messages as m
+from common.config import checks, reading
 from common.errors import BadMessage, ConfigError, LocalError, VenueProtocolError
 from common.transport import segments
 from common.venues.deribit.reference import Reference
@@ -327,8 +328,8 @@ class _Text:
 
 
 def _config(data: bytes) -> None:
-    desk = configuration._read(_Text(data), configuration.DeskConfig)  # type: ignore[arg-type]
-    configuration._check(desk, "desk.yaml")
+    desk = reading.read(_Text(data), configuration.DeskConfig)  # type: ignore[arg-type]
+    checks.check(desk, "desk.yaml")
 
 
 def _config_seeds() -> list[bytes]:
