@@ -7,7 +7,6 @@ timer are its parts; each hands it events on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import os
 import signal
 from collections import defaultdict
@@ -31,11 +30,11 @@ from common.transport.http import HttpClient
 from common.transport.inventory import Inventory
 from common.transport.journal import Journal, Log
 from common.transport.latch import LatchWatch, latch, release
-from common.transport.patience import Patience
+from common.transport.links import Links
 from common.transport.publisher import Publisher
 from common.transport.requests import Answerer, Asker
 from common.transport.subscriber import Subscriber
-from common.transport.ws_link import WsLink
+from common.transport.wakes import Wakes
 
 BEAT_S = 0.5
 FLUSH_S = 0.05
@@ -109,13 +108,8 @@ class Shell:
         self._latch = LatchWatch(self.loop, run_dir.latch, self._on_latch) if latched else None
         self._settle_s = settle_s
         self._is_stopping = False
-        self._links: dict[str, WsLink] = {}
-        self._links_up: dict[str, bool] = {}
-        self._patience = Patience()
-        self._retired: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._wakes: list[int] = []
-        self._wake_timer: asyncio.TimerHandle | None = None
+        self._links = Links(self.loop, self.feed)
+        self._wakes = Wakes(self.loop, self._wake)
         self._beat_number = 0
         self._wall_ahead_s = 0.0  # as it was last told
         self._state = c.SetState("starting")
@@ -130,11 +124,11 @@ class Shell:
             c.Unsubscribe: lambda command: self._subscriber.unsubscribe(command.topic),
             c.Reply: self._reply,
             c.Request: self._request,
-            c.LinkOpen: self._open_link,
+            c.LinkOpen: self._links.open,
             c.LinkSend: self._send_on_link,
-            c.LinkClose: self._close_link,
+            c.LinkClose: self._links.close,
             c.HttpCall: self._http.call,
-            c.WakeAt: self._wake_at,
+            c.WakeAt: self._wakes.wake_at,
             c.Alert: self._alert,
             c.ApiCalled: self._log_call,
             c.SetLatch: self._set_latch,
@@ -165,8 +159,11 @@ class Shell:
 
     def feed(self, event: c.Event | Any) -> None:
         """Give one event to the core and execute what it returns."""
-        if isinstance(event, (c.LinkUp, c.LinkDown)):
-            self._note_link(event)
+        if isinstance(event, c.LinkUp):
+            self._links.on_up(event)
+        elif isinstance(event, c.LinkDown):
+            if self._links.on_down(event, self._is_stopping):
+                self._counters["links_lost"] += 1
         elif isinstance(event, c.VenueFrame):
             self._trace("<", event.link, event.payload)
         elif isinstance(event, c.CommandReceived) and self._latch is not None:
@@ -233,8 +230,7 @@ class Shell:
             self._latch.close()
         if self._journal is not None:
             self._journal.close()
-        for link in list(self._links.values()):
-            link.close("stopping")
+        self._links.close_all("stopping")
         self._end_tasks()
         self._http.close()
         for asker in self._askers.values():
@@ -313,15 +309,6 @@ class Shell:
 
     # --- links --------------------------------------------------------------------------------
 
-    def _open_link(self, command: c.LinkOpen) -> None:
-        if command.link in self._links:
-            return
-        link = WsLink(command.link, command.url, self.feed)
-        self._links[command.link] = link
-        task = self.loop.create_task(link.connect())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     def _send_on_link(self, command: c.LinkSend) -> None:
         if command.unless and (why := self._withheld(command.unless)):
             self.loop.call_soon(self.feed, c.SendWithheld(command.refers, why))
@@ -333,33 +320,6 @@ class Shell:
             if command.sent_record is not None and self._journal is not None:
                 record = msgspec.structs.replace(command.sent_record, at_ns=now_ns())
                 self._journal.append_later(self._journal_encoder.encode(record))
-
-    def _close_link(self, command: c.LinkClose) -> None:
-        link = self._links.get(command.link)
-        if link is not None:
-            if command.retired:
-                self._retired.add(command.link)
-            link.close(command.reason)
-
-    def _note_link(self, event: c.LinkUp | c.LinkDown) -> None:
-        if isinstance(event, c.LinkUp):
-            self._links_up[event.link] = True
-            self._patience.on_up(event.link)
-            logger.info("link up", link=event.link)
-            return
-        self._links.pop(event.link, None)
-        if event.link in self._retired:
-            self._retired.discard(event.link)
-            self._links_up.pop(event.link, None)
-            self._patience.on_up(event.link)
-            logger.info("link retired", link=event.link, reason=event.reason)
-            return
-        was_up = self._links_up.get(event.link, False)
-        self._links_up[event.link] = False
-        self._counters["links_lost"] += 1
-        was_lost = was_up and not self._is_stopping
-        level = self._patience.level(event.link, was_lost, now_ns())
-        logger.log(level, "link down", link=event.link, reason=event.reason)
 
     # --- the kill switch ----------------------------------------------------------------------
 
@@ -442,32 +402,8 @@ class Shell:
 
     # --- time ---------------------------------------------------------------------------------
 
-    def _wake_at(self, command: c.WakeAt) -> None:
-        if not self._wakes or command.ns < self._wakes[0]:
-            heapq.heappush(self._wakes, command.ns)
-            self._arm()
-        elif command.ns not in self._wakes:
-            heapq.heappush(self._wakes, command.ns)
-
-    def _arm(self) -> None:
-        if self._wake_timer is not None:
-            self._wake_timer.cancel()
-            self._wake_timer = None
-        if self._wakes:
-            delay = max(0.0, (self._wakes[0] - now_ns()) / 1e9)
-            self._wake_timer = self.loop.call_later(delay, self._wake)
-
-    def _wake(self) -> None:
-        now = now_ns()
-        due = False
-        while self._wakes and self._wakes[0] <= now:
-            heapq.heappop(self._wakes)
-            due = True
-        self._wake_timer = None
-        if due:
-            self.execute(self.core.on_time(now))
-        if self._wake_timer is None:
-            self._arm()
+    def _wake(self, now: int) -> None:
+        self.execute(self.core.on_time(now))
 
     def _beat(self) -> None:
         self._beat_number += 1
@@ -477,7 +413,7 @@ class Shell:
             pid=os.getpid(),
             beat=self._beat_number,
             sequences=self._publisher.changed_sequences(),
-            links=dict(self._links_up),
+            links=dict(self._links.up),
             counters=self._counted(),
             text=self._state.text,
             build=self.build,
