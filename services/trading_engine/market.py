@@ -191,6 +191,8 @@ class MarketView:
     def on_message(self, event: c.BusMessage, skew_ns: int | None, now_ns: int) -> None:
         """skew_ns: how far the venue's clock is ahead of ours; None: not known."""
         message = event.message
+        if isinstance(message, m.Health) and message.process != f"market_data.{self._venue}":
+            return  # the beats of others prove nothing of prices
         # What was long on its way is as old as that.
         proved_ns = self._delays.sent_ns(event.publisher_start_ns, event.sent_ns, now_ns)
         match message:
@@ -203,11 +205,10 @@ class MarketView:
                 self._set_status(message)
             case m.Quote():
                 self._on_quote(message, proved_ns, now_ns)
-            case m.Health(state="ready") if message.process == f"market_data.{self._venue}":
+            case m.Health(state="ready"):
                 self._beaten_ns = proved_ns  # its quotes are what the venue last said
             case m.Ticker():
-                if message.instrument in self._watches:
-                    self._watches[message.instrument].ticker = message
+                self._on_ticker(message)
         if isinstance(message, m.Quote | m.Ticker) and skew_ns is not None:
             self._note_lateness(message.instrument, event, skew_ns)
 
@@ -221,6 +222,11 @@ class MarketView:
         mid = (quote.bid_price + quote.ask_price) / 2
         if isfinite(mid):
             watch.mids.note(mid, now_ns)
+
+    def _on_ticker(self, ticker: m.Ticker) -> None:
+        watch = self._watches.get(ticker.instrument)
+        if watch is not None:
+            watch.ticker = ticker
 
     def _note_lateness(self, name: str, event: c.BusMessage, skew_ns: int) -> None:
         """How long it took from the venue to the desk, if it is of something new: what a joiner

@@ -199,6 +199,19 @@ def test_the_beats_of_other_processes_prove_no_quote(process: str) -> None:
     assert reply.reason is R.STALE_DATA and "10000 ms old" in reply.text
 
 
+def test_the_beats_of_many_others_do_not_hide_how_late_a_quote_is() -> None:
+    bench = Bench(limits=LimitsConfig(max_age_ms=1000)).start()
+    bench.placed()
+    bench.bus("health.market_data.deribit", BEAT)
+    for number in range(100, 200):
+        beat = m.Health(f"strategy_host.{number}", "ready", 1, 1)
+        times = bench.now, bench.now, bench.now
+        bench.feed(c.BusMessage(f"health.{beat.process}", beat, 1, number, 0, *times))
+    bench.advance(10.0)
+    bench.bus(f"quote.{PERP}", QUOTE, sent_ns=bench.now - 3 * SECOND)
+    assert "3000 ms old" in bench.asked(place()).text
+
+
 def test_a_publisher_that_is_heard_is_remembered_among_many() -> None:
     delays, now = Delays(), 10**18
     delays.sent_ns(7, now, now)
