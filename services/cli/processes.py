@@ -43,10 +43,14 @@ class Process:
 
 def processes(config: DeskConfig) -> list[Process]:
     """All processes of the desk on this host, in the order in which they start."""
-    found = [*_simulators(config), *_venues(config), _gateway(config)]
-    found += [*_recorder(config), *_strategies(config)]
-    here = [process for process in found if process.beat not in config.bus.connect]
+    here = [each for each in everywhere(config) if each.beat not in config.bus.connect]
     return sorted(here, key=lambda process: process.priority)
+
+
+def everywhere(config: DeskConfig) -> list[Process]:
+    """All processes of the desk, those of other hosts too."""
+    found = [*_simulators(config), *_venues(config), _gateway(config)]
+    return [*found, *_recorder(config), *_strategies(config)]
 
 
 def _simulators(config: DeskConfig) -> list[Process]:

@@ -10,7 +10,7 @@ from common.errors import ConfigError
 from common.replay import Moment
 from common.rundir import RunDir
 from common.transport.loop import Shell
-from services.cli.processes import processes
+from services.cli.processes import everywhere
 from services.recorder.core import MB, GaveUp, Recorder
 from services.recorder.player import Finished, Player
 from services.recorder.shell import Files
@@ -51,10 +51,11 @@ def recorder(
     name: str,
     on_failure: Callable[[GaveUp], None] = _stay,
 ) -> Shell:
-    """A recorder of a desk; its beat is on `health.<name>`. on_failure: once the disk failed."""
+    """A recorder of a desk, of what is on its other hosts too; its beat is on `health.<name>`.
+    on_failure: once the disk failed."""
     publishers = [
         socket
-        for process in processes(config)
+        for process in everywhere(config)
         for socket, kind in process.sockets.items()
         if kind == "XPUB" and process.service != "recorder"
     ]

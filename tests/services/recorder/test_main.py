@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import zmq
 
-from common import codec, messages as m
+from common import codec, config as configuration, messages as m
 from common.rundir import RunDir
+from services.recorder import recording
 from services.recorder.shell import Directory
 from tests.services.recorder.test_files import book
 
@@ -89,3 +90,28 @@ def test_a_disk_with_no_room_left_keeps_what_was_flushed(tmp_path: Path) -> None
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     directory._lock.close()
     assert Directory(tmp_path, 10**9).recover() == 1
+
+
+def test_what_is_on_another_host_is_recorded_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "desk.yaml"
+    path.write_text(
+        "desk: test\n"
+        "venues: {v: {websocket_url: 'ws://x', http_url: 'http://x'}}\n"
+        "recorder: {topics: [book.]}\n"
+        "bus: {key_file: bus.key, connect:"
+        f" {{md.v: {{address: 'tcp://127.0.0.1:1', public_key: {'a' * 40}}}}}}}\n"
+    )
+    config = configuration.load(path)
+    subscribed: list[str] = []
+
+    def shell(*_: object, subscribe: list[str], **__: object) -> None:
+        subscribed.extend(subscribe)
+        raise LookupError  # what is asked of it is enough
+
+    monkeypatch.setattr(recording, "Shell", shell)
+    assert config.recorder is not None
+    with pytest.raises(LookupError):
+        recording.recorder(config, config.recorder, RunDir(tmp_path / "run"), "recorder")
+    assert "md.v" in subscribed
