@@ -69,6 +69,7 @@ class Subscriber:
         for endpoint in endpoints:
             bus.connect(self._socket, endpoint)
         self._old_ns = 0  # what was sent before is old
+        self._trust: asyncio.TimerHandle | None = None  # until then
         self._reader = sockets.Reader(loop, self._socket, self._on_frames, self._on_late)
         self._checked = loop.time()
         self._timer = loop.call_later(CHECK_S, self._check_beats)
@@ -106,6 +107,8 @@ class Subscriber:
 
     def close(self) -> None:
         self._timer.cancel()
+        if self._trust is not None:
+            self._trust.cancel()
         self._reader.close()
         self._socket.close()
 
@@ -169,7 +172,9 @@ class Subscriber:
     def _on_late(self, late_s: float) -> None:
         """We stood still: what waits for us is old, and more of it may be lost than waits."""
         self._old_ns = now_ns()
-        self._loop.call_later(sockets.LATE_S, self._trust_again)
+        if self._trust is not None:  # of a standstill before
+            self._trust.cancel()
+        self._trust = self._loop.call_later(sockets.LATE_S, self._trust_again)
         for topic in [each for each in self._exact if joining.has_snapshot(each)]:
             known = self._topics.get(topic)
             if known is not None and known.synced:

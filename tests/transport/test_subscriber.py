@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -78,6 +79,20 @@ def test_row_59_what_waited_during_a_standstill_is_dropped_and_the_present_asked
     assert isinstance(reading.events[-1], TopicLost)
     reading.hear(TOPIC, QUOTE, sent_ns=2**62)
     assert isinstance(reading.events[-1], BusMessage)
+
+
+def test_row_59_the_backlog_of_a_second_standstill_is_not_trusted_with_that_of_the_first() -> None:
+    """Both the end of the first one's time and the second backlog are due when it wakes up."""
+    loop = asyncio.new_event_loop()
+    with zmq.Context() as context:
+        subscriber = Subscriber(loop, context, [], lambda event: None)
+        subscriber._on_late(LATE_S + 1)
+        first = subscriber._trust
+        assert first is not None and not first.cancelled()
+        subscriber._on_late(LATE_S + 1)
+        assert first.cancelled() and subscriber._trust is not first
+        subscriber.close()
+    loop.close()
 
 
 def test_a_short_standstill_asks_for_nothing(reading: Reading) -> None:
