@@ -11,6 +11,7 @@ from pathlib import Path
 
 from common.config import DeskConfig
 from common.errors import ConfigError
+from services.cli.processes import processes
 
 WAIT_S = 5.0  # for what a killed desk left behind to end itself
 LOOK_S = 0.1
@@ -31,9 +32,12 @@ def check_ports(config: DeskConfig, source: Path) -> None:
 
 
 def _ports(config: DeskConfig) -> Iterator[tuple[str, str, int]]:
-    yield "gateway.port", config.gateway.host, config.gateway.port
+    here = {process.name for process in processes(config)}
+    if "gateway" in here:
+        yield "gateway.port", config.gateway.host, config.gateway.port
     for simulator in config.simulators:
-        yield f"simulators.{simulator.venue}.port", simulator.host, simulator.port
+        if f"venue_simulator.{simulator.venue}" in here:
+            yield f"simulators.{simulator.venue}.port", simulator.host, simulator.port
 
 
 def _problem(host: str, port: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from common import config as configuration
@@ -67,3 +68,13 @@ def test_an_address_of_nobody_is_told(tmp_path: Path) -> None:
     config = configuration.load(path)
     with pytest.raises(ConfigError, match="gateway.port: 192.0.2.1"):
         check_ports(config, path)
+
+
+def test_the_ports_of_what_runs_on_another_host_are_not_looked_at(
+    tmp_path: Path, taken: int
+) -> None:
+    path = write(tmp_path, taken, taken - 1)
+    elsewhere = configuration.ElsewhereConfig("tcp://10.0.0.5:8801", "k" * 40)
+    names = ("health.gateway", "health.venue_simulator.deribit")
+    bus = configuration.BusConfig("bus.key", connect=dict.fromkeys(names, elsewhere))
+    check_ports(msgspec.structs.replace(configuration.load(path), bus=bus), path)
