@@ -131,6 +131,10 @@ class Order:
         """A view of that venue time is newer than all that were applied."""
         return self._updated_ns < updated_ns
 
+    def set_back(self, by_ns: int) -> None:
+        """The venue's clock was: what it tells from now on is newer for all its earlier time."""
+        self._updated_ns -= by_ns
+
     def allows(self, trigger: OrderTrigger) -> bool:
         return trigger in TRANSITIONS[self.state.status]
 

@@ -217,9 +217,12 @@ class Calls:
             call.answered = True  # a mere count, or not all of them: the stream tells the rest
             return
         self._forget(call)
-        if refused is not None:
-            for order in self._orders_of(call):
+        for order in self._orders_of(call):
+            if refused is not None:
                 self._refuse(order, call, refused, now_ns)
+            elif call.kind == "modify" and order.state.status is S.PENDING_REPLACE:
+                # The answer is of an earlier time than what was told besides: ask what holds.
+                self._doubts.begin(order, _horizon_ns(call), now_ns, is_doubt=False)
 
     def _lacks_word(self, call: Call) -> bool:
         """The venue took the call and has not spoken of every order in it yet."""

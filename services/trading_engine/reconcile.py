@@ -70,8 +70,11 @@ class Reconciler:
             known.horizon_ns = max(known.horizon_ns, horizon_ns)
 
     def on_clock_moved(self, by_ns: int) -> None:
-        """Horizons are by the venue's clock, and so are the times of fills."""
-        self._went_back_ns += max(-by_ns, 0)
+        """Horizons are by the venue's clock, and so are the times of fills and of orders' views."""
+        back_ns = max(-by_ns, 0)
+        self._went_back_ns += back_ns
+        for order in self._state.store.open.values():
+            order.set_back(back_ns)
         for doubt in self._doubts.values():
             doubt.horizon_ns -= by_ns
 

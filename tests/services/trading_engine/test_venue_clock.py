@@ -258,6 +258,22 @@ def test_row_43_a_clock_that_goes_forward_makes_no_verdict_late() -> None:
     assert bench.order(name).status is S.REJECTED
 
 
+@pytest.mark.parametrize("is_seen_before", [True, False])
+def test_row_43_a_modify_after_the_clock_went_back_is_taken_over(is_seen_before: bool) -> None:
+    """What the venue tells then is of an earlier time than what it told before."""
+    bench = Bench().start()
+    order = bench.placed()
+    bench.twin.ahead_ms = -300_000
+    if is_seen_before:
+        bench.placed()
+        bench.advance(0.1)
+    bench.twin.keep_up(bench.now // MS)
+    bench.ask(m.ModifyOrder(order.client_order_id, price=m.Exact("48000"), quantity=m.Exact("50")))
+    bench.advance(0.0 if is_seen_before else 10.0)
+    now = bench.order(order.client_order_id)
+    assert (now.status, now.price, now.quantity) == (S.NEW, 48000, 50)
+
+
 @pytest.mark.parametrize("ahead_s", [300.0, -300.0])
 @pytest.mark.parametrize("is_cut", [True, False])
 def test_row_43_fills_of_before_and_after_a_jump_are_found(ahead_s: float, is_cut: bool) -> None:
