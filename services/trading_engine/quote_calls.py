@@ -194,8 +194,10 @@ class QuoteCalls:
 
     def _accept(self, call: QuoteCall, step: Step, seen: VenueOrder, now_ns: int) -> None:
         order = self._reports.on_order(seen, "answer", now_ns, step.kind)
-        if order is not step.order and not step.order.is_final:
+        is_other = order is not step.order and not step.order.is_final
+        if is_other or order.state.status is m.OrderStatus.PENDING_REPLACE:
             # The venue made another order: the one that was meant has ended, and that is asked for.
+            # So is what holds if the answer is of an earlier time than what was told besides.
             self._doubts.begin(step.order, call.valid_until_ns, now_ns, is_doubt=False)
         state, item = order.state, step.item
         ended_early = state.status in (m.OrderStatus.CANCELED, m.OrderStatus.REJECTED)

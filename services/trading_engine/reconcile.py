@@ -26,6 +26,7 @@ SYNC_LIMIT_NS = 3 * NS_PER_S  # for all answers about the account, once the last
 DAY_NS = 86_400 * NS_PER_S
 OVERLAP_NS = 60 * NS_PER_S
 ABSENT_ROUNDS = 2
+MEASURED_WITHIN_NS = NS_PER_S  # so much a jump of the clock may have been larger than measured
 
 
 class _Sync(msgspec.Struct, eq=False):
@@ -73,8 +74,9 @@ class Reconciler:
         """Horizons are by the venue's clock, and so are the times of fills and of orders' views."""
         back_ns = max(-by_ns, 0)
         self._went_back_ns += back_ns
-        for order in self._state.store.open.values():
-            order.set_back(back_ns)
+        if back_ns:
+            for order in self._state.store.open.values():
+                order.set_back(back_ns + MEASURED_WITHIN_NS)
         for doubt in self._doubts.values():
             doubt.horizon_ns -= by_ns
 

@@ -440,6 +440,18 @@ def test_row_43_a_clock_that_goes_back_gives_a_replacement_more_time(seen_after_
     assert buying(made) == D(100)
 
 
+def test_row_43_a_replacement_after_the_clock_went_back_is_taken_over() -> None:
+    """Its answer shows the jump, and is of an earlier time than what was told before."""
+    made = bench()
+    bid, _ = quoted(made)
+    twin_of(made).ahead_ms = -20_000
+    made.ask(quote(entry("49100", None, quantity="50")))
+    made.advance(10)
+    now = made.order(bid.client_order_id)
+    assert (now.status, now.price, now.quantity) == (S.NEW, 49100, 50)
+    assert buying(made) == D(50)
+
+
 def test_what_was_to_be_replaced_counts_twice_after_a_restart_too() -> None:
     made = bench()
     quoted(made)
