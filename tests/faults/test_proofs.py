@@ -299,7 +299,7 @@ def test_promise_7_five_times_the_allowed_demand(tmp_path: Path) -> None:
 
 
 def is_rate_error(message: Message) -> bool:
-    return not message.is_request and b"10028" in message.payload
+    return not message.is_request and b'"code":10028' in message.payload
 
 
 def demand(desk: Faulty, seconds: float) -> tuple[list[float], int, int]:
