@@ -301,15 +301,18 @@ class Placing:
 
     # --- what waits ---
     def _retry_ns(self, item: Item, now_ns: int) -> int:
-        if item.deadline_ns:
-            return min(item.deadline_ns, self._state.pacer.ready_ns(now_ns, is_cancel=False))
+        """Prices may go while it waits for its turn: it needs both."""
         command = item.request.command
         if isinstance(command, m.ModifyOrder):
             order = self._state.store.get(command.client_order_id)
             name = order.state.instrument if order else ""
         else:
             name = self._place_command(item).instrument
-        return self._state.market.wait_until_ns(name) if name else now_ns
+        prices_ns = self._state.market.wait_until_ns(name) if name else now_ns
+        if not item.deadline_ns:
+            return prices_ns
+        turn_ns = self._state.pacer.ready_ns(now_ns, is_cancel=False)
+        return max(prices_ns, min(item.deadline_ns, turn_ns))
 
     def next_ns(self, now_ns: int) -> int | None:
         return min((self._retry_ns(item, now_ns) for item in self._to_send), default=None)

@@ -14,7 +14,17 @@ from common.config import LimitsConfig
 from common.domain.order import Order
 from common.messages import OrderStatus as S, OrderTrigger as E, RejectReason as R
 from services.trading_engine import records
-from tests.services.trading_engine.kit import LINK, MS, PERP, QUOTE, SECOND, T0, Bench, place
+from tests.services.trading_engine.kit import (
+    LINK,
+    MS,
+    PERP,
+    QUOTE,
+    SECOND,
+    T0,
+    TICKER,
+    Bench,
+    place,
+)
 from tests.services.trading_engine.twin import Refuse
 
 D = Decimal
@@ -751,6 +761,23 @@ def test_row_32_a_burst_beyond_the_budget_is_refused_at_once_and_those_who_wait_
     bench.advance(0.3)
     assert all(bench.replies(request)[0].accepted for request in waiting)
     assert bench.replies(late)[0].reason is R.RATE_LIMIT
+
+
+def test_prices_that_go_while_an_order_waits_for_its_turn_make_nobody_spin():
+    bench = Bench(rate_per_second=5.0, rate_burst=20.0).start(prices=False)
+    first = bench.ask(place())
+    bench.bus(f"ticker.{PERP}", TICKER)
+    bench.bus(f"quote.{PERP}", QUOTE)
+    requests = [bench.ask(place()) for _ in range(500)]
+    assert any(not bench.replies(request) for request in requests)
+    bench.bus(f"quote.{PERP}", msgspec.structs.replace(QUOTE, stale=True))
+    stale_ns = bench.now
+    for _ in range(50):
+        bench.now = max(bench.now, bench.wakes.pop(bench.wakes.index(min(bench.wakes))))
+        bench.feed(None)
+    assert bench.now > stale_ns + 100 * MS
+    bench.advance(1)
+    assert all(bench.replies(request) for request in [first, *requests])
 
 
 def test_questions_about_many_doubts_stay_within_the_query_budget():
