@@ -209,9 +209,13 @@ class OrderMachine(RuleBasedStateMachine):
             self.fills[exec_id] = d(1)
         self.order.count(exec_id, d(50000), d(1), 3)
 
-    @rule(trigger=st.sampled_from([E.CANCEL_SENT, E.REPLACE_SENT]), quantity=st.integers(1, 20))
-    def send(self, trigger: OrderTrigger, quantity: int) -> None:
-        self.order.apply(trigger, 4, Facts(quantity=d(quantity)))
+    @rule()
+    def send_cancel(self) -> None:
+        self.order.apply(E.CANCEL_SENT, 4)
+
+    @rule(quantity=st.integers(1, 20))
+    def send_modify(self, quantity: int) -> None:
+        self.order.apply(E.REPLACE_SENT, 4, Facts(quantity=d(quantity)))
 
     @rule(done=st.booleans())
     def answer_modify(self, done: bool) -> None:
