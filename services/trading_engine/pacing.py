@@ -4,18 +4,29 @@ from __future__ import annotations
 
 NS_PER_S = 1_000_000_000
 CANCEL_RESERVE = 0.25  # the part of a full bucket that only cancels may use
+BELOW_VENUE = 1.0  # how much less we count than the venue: its clock is not ours
+LEAST = -BELOW_VENUE  # when the venue's bucket is empty
 
 
 class Pacer:
-    """A token bucket. Capacity is one token below the venue's, since its clock is not ours."""
+    """A token bucket, a little smaller than the venue's."""
 
     def __init__(self, per_second: float, burst: float) -> None:
         self._per_ns = per_second / NS_PER_S
-        self._capacity = max(burst - 1.0, 1.0)
+        self._capacity = max(burst - BELOW_VENUE, 1.0)
         self._reserve = self._capacity * CANCEL_RESERVE if self._capacity >= 2 else 0.0
         self._tokens = self._capacity
         self._at_ns = 0
         self._closed_until_ns = 0
+
+    def forget(self, at_ns: int) -> None:
+        """What was spent before this time is not known: perhaps all that the venue gives."""
+        self._tokens, self._at_ns = LEAST, at_ns
+
+    def spent_earlier(self, at_ns: int) -> None:
+        """A call left in an earlier life. The venue never counts below nothing."""
+        self.spent(at_ns)
+        self._tokens = max(self._tokens, LEAST)
 
     def begin(self, now_ns: int) -> None:
         """A life begins; the clock of the one before, which spent() tells of, may be ahead."""
@@ -29,7 +40,7 @@ class Pacer:
         return True
 
     def spent(self, at_ns: int) -> None:
-        """A call left whatever the bucket held: in an earlier life, or since it could not wait."""
+        """A call left whatever the bucket held, since it could not wait."""
         self._refill(at_ns)
         self._tokens -= 1.0
 

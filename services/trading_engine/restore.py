@@ -36,11 +36,13 @@ class Restorer:
         self._make_modes()
 
     def _paced(self, journal: Iterable[r.Entry]) -> Iterator[r.Entry]:
-        """The venue still counts what an earlier life sent a moment ago."""
+        """The venue still counts what an earlier life sent; a snapshot does not tell of that."""
         for entry in journal:
             for record in entry.records:
                 if isinstance(record, r.SentRecord):
                     self._state.spent(record.kind, entry.at_ns)
+                elif isinstance(record, r.SeenRecord):  # each snapshot has it
+                    self._state.forget_spent(entry.at_ns)
             yield entry
 
     def _make_modes(self) -> None:

@@ -107,7 +107,12 @@ class EngineState:
     def spent(self, kind: str, at_ns: int) -> None:
         """An earlier life sent a call of this kind."""
         pacer = self.quote_pacer if kind == MASS_QUOTE else self.pacer
-        pacer.spent(at_ns)
+        pacer.spent_earlier(at_ns)
+
+    def forget_spent(self, at_ns: int) -> None:
+        """What earlier lives sent before this time is not told."""
+        self.pacer.forget(at_ns)
+        self.quote_pacer.forget(at_ns)
 
     def send(
         self,
