@@ -55,14 +55,15 @@ def test_row_03_killed_after_the_venue_accepted(faulty: Faulty) -> None:
     told, answered = notifications("user.orders"), answers("private/buy")
     faulty.proxy.call(lambda x: told(x) or answered(x), kill_once(faulty), "DROP")
     begun = NOW()
-    assert faulty.try_place(tag="row3", request_id="row3") is None
+    first = faulty.try_place(tag="row3", request_id="row3")
+    assert first is None or first.accepted  # the next engine may be in time to answer
     eventually(settled(faulty, "row3", S.NEW), "found at the venue")
     eventually(faulty.is_equal, "the venue's truth")
     took = NOW() - begun
     assert sent(faulty) == 1 and len(faulty.venue_orders()) == 1
     again = faulty.place(tag="row3", request_id="row3")
     assert again.accepted and list(faulty.venue_orders()) == [again.orders[0].client_order_id]
-    # Of that, up to 4 s are the client's wait for an answer that cannot come.
+    # Of that, up to 4 s are the client's wait for an answer.
     figures.note("P1", "killed with the answer unread", "1x", "1x", True, row=3)
     figures.note("P3", "equal after that kill", "5 s", f"{took:.1f} s", took <= 5, row=3)
 
@@ -92,7 +93,8 @@ def test_row_04_killed_with_unread_fills(faulty: Faulty) -> None:
 def test_row_06_killed_with_a_cancel_in_flight(faulty: Faulty) -> None:
     order = faulty.place(tag="row6").orders[0]
     faulty.proxy.call(calls("private/cancel"), kill_once(faulty), "DROP")
-    assert faulty.ask(m.CancelOrder(order.client_order_id)) is None
+    reply = faulty.ask(m.CancelOrder(order.client_order_id))
+    assert reply is None or reply.accepted or reply.in_doubt  # of the next engine, if in time
     eventually(settled(faulty, "row6", S.CANCELED), "cancelled in the end")
     assert faulty.venue_orders() == {}
 
