@@ -15,6 +15,7 @@ SOCKET_NAME = re.compile(
     r"((md|orders|order_events|positions|position_queries|inventory)\.([a-z0-9_]+)(\.[A-Za-z0-9_-]+)?"
     r"|health\.[a-z0-9_.-]+|strategies\.[a-z0-9_-]+)\Z"
 )
+LEAST_SILENCE_S = 2.0  # four beats; less is no silence
 SCHEMES = {"websocket_url": ("ws://", "wss://"), "http_url": ("http://", "https://")}
 
 
@@ -104,3 +105,6 @@ def check_strategy(strategy: StrategyConfig, config: DeskConfig, source: str) ->
         raise ConfigError(source, f"{key}.venue", f"no such venue (known: {known})")
     if strategy.account not in {a.name for a in config.venues[strategy.venue].accounts}:
         raise ConfigError(source, f"{key}.account", f"no account named {strategy.account!r}")
+    if 0 < strategy.cancel_if_silent_s < LEAST_SILENCE_S:
+        problem = f"is 0 (never) or at least {LEAST_SILENCE_S:g} s"
+        raise ConfigError(source, f"{key}.cancel_if_silent_s", problem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from common.config.alerts import AlertsConfig, WatchdogConfig
-from common.config.base import Config, Count, Positive
+from common.config.base import Config, Count, NotNegative, Positive
 from common.config.bus import BusConfig
 from common.config.gateway import GatewayConfig
 from common.config.simulator import SimulatorConfig
@@ -28,6 +28,7 @@ class StrategyConfig(Config):
     cancel_on_stop: bool = True
     orders_per_second: Positive | None = None  # its part of the account's rate; None: 80 % of it
     slow_call_ms: Positive = 50.0  # a handler that takes longer is warned of
+    cancel_if_silent_s: NotNegative = 10.0  # its host, for longer than this; 0: never
 
 
 class RecorderConfig(Config):

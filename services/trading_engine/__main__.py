@@ -13,7 +13,7 @@ from common.errors import ConfigError
 from common.transport import service
 from common.transport.loop import Shell
 from common.venues import load
-from services.cli.processes import processes
+from services.cli.processes import processes, strategy_host
 from services.trading_engine import records, shell, storage
 from services.trading_engine.core import TradingEngine
 from services.trading_engine.start_counter import StartCounter
@@ -45,6 +45,7 @@ def build(arguments: service.Arguments) -> Shell:
         build=build_id(),
         config_hash=config_hash(arguments.config_path),
         capabilities=load(venue).capabilities,
+        strategies=arguments.config.strategies,
     )
     gc.enable()
     gc.freeze()
@@ -56,7 +57,7 @@ def build(arguments: service.Arguments) -> Shell:
         core,
         arguments.run_dir,
         publisher=f"order_events.{venue}.{account}",
-        subscribe=[f"md.{venue}", f"positions.{venue}.{account}", *_beats(arguments.config)],
+        subscribe=[f"md.{venue}", f"positions.{venue}.{account}", *_beats(arguments)],
         router=f"orders.{venue}.{account}",
         journal=stored.open(),
         journal_sync_after_s=account_config.journal_sync_ms / 1000 if is_grouped else None,
@@ -69,9 +70,13 @@ def build(arguments: service.Arguments) -> Shell:
     return made
 
 
-def _beats(desk: config.DeskConfig) -> list[str]:
-    """Of the services that are of no venue: the engine trades only with those of its own build."""
-    return ["health.watchdog", *(each.beat for each in processes(desk) if not each.venue)]
+def _beats(arguments: service.Arguments) -> list[str]:
+    """Of the services that are of no venue: the engine trades only with those of its own build. Of
+    the strategies of its account also on other hosts: their orders end when they are silent."""
+    desk, place = arguments.config, (arguments.venue, arguments.account)
+    here = [each.beat for each in processes(desk) if not each.venue]
+    mine = [each.name for each in desk.strategies if (each.venue, each.account) == place]
+    return list(dict.fromkeys(["health.watchdog", *here, *(strategy_host(x).beat for x in mine)]))
 
 
 if __name__ == "__main__":

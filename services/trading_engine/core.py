@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from common import core as c, messages as m
-from common.config import AccountConfig
+from common.config import AccountConfig, StrategyConfig
 from common.domain.backoff import Backoff
 from common.domain.risk import Limits
 from common.errors import VenueProtocolError
@@ -20,6 +20,7 @@ from common.venues.contract import Capabilities
 from services.trading_engine.answers import Answers
 from services.trading_engine.calls import Calls
 from services.trading_engine.comparing import Comparing
+from services.trading_engine.dead_men import DeadMen
 from services.trading_engine.desk import Desk
 from services.trading_engine.events import LimitsRead
 from services.trading_engine.kill import KillSwitch
@@ -54,6 +55,7 @@ class TradingEngine:
         journal: what earlier runs wrote, oldest first.
         backoff: between reconnections.
         capabilities: what the venue takes beyond plain orders.
+        strategies: of the desk, whose silence ends their orders.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class TradingEngine:
         build: str = "",
         config_hash: str = "",
         capabilities: Capabilities = NO_EXTRAS,
+        strategies: Iterable[StrategyConfig] = (),
     ) -> None:
         limits = Limits.of(config.limits, f"venues.{venue}.accounts.{config.name}.limits")
         self._state = state = EngineState(venue, config, limits, start_counter, capabilities)
@@ -103,6 +106,7 @@ class TradingEngine:
         )
         self._kill = KillSwitch(state, self._calls, self._placing, self._doubts, self._quotes.calls)
         self._losses = LossLimits(state)
+        self._dead_men = DeadMen(state, self._desk, strategies)
         self._profit_topic = f"profit.{venue}.{config.name}"
         self._risk_topic = f"risk.{venue}.{config.name}"
         self._stop_by_ns: int | None = None
@@ -144,9 +148,12 @@ class TradingEngine:
         elif isinstance(message, m.PositionDifference):
             self._comparing.soon(message.instrument, now_ns)
             self._unexplained.on_difference(message, now_ns)
+        elif isinstance(message, m.StrategyState):
+            self._dead_men.on_state(message)
         else:
             if isinstance(message, m.Health):
                 self._state.builds.note(message, now_ns)
+                self._dead_men.on_beat(message, now_ns)
             market = self._state.market
             market.on_message(event, self._entry.skew_ns, now_ns)
             received_ns = market.received_ns(event)
@@ -183,6 +190,7 @@ class TradingEngine:
         self._placing.retry(now_ns)
         self._quotes.on_time(now_ns)
         self._kill.on_time(now_ns)
+        self._dead_men.on_time(now_ns)
         return self._finish(now_ns)
 
     def _on_life(self, event: c.Event, now_ns: int) -> None:
@@ -195,6 +203,7 @@ class TradingEngine:
                     self._state.out.add(command)
                 self._state.out.add(c.Subscribe(self._profit_topic))
                 self._state.out.add(c.Subscribe(self._risk_topic))
+                self._dead_men.start(now_ns)
                 self._link.start()
             case c.Stopping():
                 self._state.stopping = True
@@ -391,6 +400,7 @@ class TradingEngine:
             self._quotes.next_ns(now_ns),
             self._answers.next_ns(),
             self._kill.next_ns(),
+            self._dead_men.next_ns(),
             self._stop_by_ns,
             self._state.next_question_ns(now_ns),
         ]

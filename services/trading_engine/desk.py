@@ -168,6 +168,18 @@ class Desk:
             else:
                 self._cancel(item, order, now_ns)
 
+    def cancel_of(self, owner: str, why: str, now_ns: int) -> None:
+        """The engine itself cancels all orders of an owner: a request like any other, but for
+        those who wait for its answer."""
+        state = self._state
+        command, sender = m.CancelAll(owner=owner), f"trading_engine.{state.venue}.{state.account}"
+        request_id = f"silent-{state.ids.next()}"  # never comes back
+        key = key_of(command, sender, request_id)
+        request = Request(key, request_id, sender, command, [])
+        self._ledger.open(request)
+        state.out.record(RequestRecord(key, request_id, command, sender, why))
+        self._cancel_all(request, now_ns)
+
     def _is_unknown(self, instrument: str | None) -> bool:
         market = self._state.market
         known = instrument is None or market.instrument(instrument) is not None

@@ -33,13 +33,15 @@ class StartRecord(m.Message):
 class RequestRecord(m.Message):
     """A command that may reach the venue was taken; key is what makes request_id unique.
 
-    sender: the process that asked; the command's owner is the strategy or the gateway key.
+    sender: the process that asked; the command's owner is the strategy or the gateway key. why: the
+    engine itself did.
     """
 
     key: str
     request_id: str
     command: m.Command
     sender: str = ""
+    why: str = ""
 
 
 class IntentRecord(m.Message):

@@ -132,7 +132,8 @@ class _Teller:
         asked = {"at_ns": at_ns, "command": command, "request_id": record.request_id}
         self._story.asked.append(asked | {"owner": owner, "sender": record.sender})
         who = " for ".join(part for part in (record.sender, owner) if part)
-        self._step(at_ns, "request", f"{command} {record.request_id}", source=who)
+        why = f": {record.why}" if record.why else ""
+        self._step(at_ns, "request", f"{command} {record.request_id}{why}", source=who)
 
     def _note_build(self) -> None:
         if self._start is None:

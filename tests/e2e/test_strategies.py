@@ -43,13 +43,28 @@ class Breaks(Strategy[When]):
             raise RuntimeError("told you so")
 """
 
+HOLDS = """
+from common.messages import Side
+from common.strategy import Strategy
+
+
+class Holds(Strategy):
+    def on_start(self) -> None:
+        self.set_timer("look", after_s=0.2, every_s=0.2)
+
+    def on_timer(self, name: str) -> None:
+        if self.can_trade and not self.working_orders:
+            self.place("deribit.ETH-PERPETUAL", Side.BUY, 10, price="1700", post_only=True)
+"""
+
 pytestmark = pytest.mark.xdist_group("strategies")
 
 
 @pytest.fixture(scope="module")
 def strategies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A desk that lists a quoter and a strategy whose file is broken."""
+    """A desk that lists a quoter, a strategy whose file is broken, and one that holds an order."""
     desk = prepare(tmp_path_factory.mktemp("strategies"))
+    (desk.directory / "holds.py").write_text(HOLDS)
     (desk.directory / "broken.py").write_text("import decimal\n\ndecimal.Decimal('x')\n")
     config = yaml.safe_load(desk.config_path.read_text())
     # So narrow that it is the best price: the next taker is its own, not one in twenty seconds.
@@ -62,6 +77,7 @@ def strategies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             "parameters": quoter,
         },
         {"name": "broken", "file": "broken.py", "venue": "deribit"},
+        {"name": "holds", "file": "holds.py", "venue": "deribit", "cancel_if_silent_s": 3},
     ]
     desk.config_path.write_text(yaml.safe_dump(config))
     with running(desk):
@@ -214,6 +230,29 @@ def test_an_error_at_run_time_cancels_that_strategys_orders(strategies: Desk) ->
         eventually(lambda: orders(strategies, "quoter"), "others go on")
         again = strategies.cli("strategy", "run", str(file))
         assert again.code == 78 and "in use by another process" in again.err
+
+
+def test_the_orders_of_a_silent_host_are_cancelled_until_it_is_heard_again(
+    strategies: Desk,
+) -> None:
+    """It stands still; the watchdog replaces it unless it goes on before."""
+    desk = strategies
+    order = eventually(lambda: orders(desk, "holds"), "its order")[0]
+    pid = eventually(lambda: process(desk, "strategy_host.holds")["pid"], "its host")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        eventually(lambda: is_cancelled_for_silence(desk, order["client_order_id"]), "the switch")
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    eventually(lambda: orders(desk, "holds"), "its next order")
+    eventually(lambda: process(desk, "strategy_host.quoter")["healthy"], "others are well")
+
+
+def is_cancelled_for_silence(desk: Desk, client_order_id: str) -> bool:
+    story = ok(desk.cli("explain", client_order_id, "--json"))
+    why = any("holds was last heard" in step["text"] for step in story["steps"])
+    return why and story["order"]["status"] == "CANCELED"
 
 
 def test_stop_takes_the_quotes_away_and_start_brings_them_back(strategies: Desk) -> None:

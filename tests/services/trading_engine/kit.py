@@ -80,6 +80,7 @@ class Bench:
         self.prices = True
         self._inbox: deque[c.Event | None] = deque()
         self._request = 0
+        strategies = config.pop("strategies", [])
         self.engine = TradingEngine(
             "deribit",
             AccountConfig(limits=config.pop("limits", LimitsConfig()), **config),
@@ -92,6 +93,7 @@ class Bench:
             start_counter=start_counter,
             journal=records.decode(self.journal),
             capabilities=load("deribit").capabilities,
+            strategies=strategies,
         )
 
     # --- driving ------------------------------------------------------------------------------
