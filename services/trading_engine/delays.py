@@ -11,6 +11,8 @@ import msgspec
 
 WINDOW_NS = 60_000_000_000
 PUBLISHERS_KEPT = 16
+BEHIND_NS = 5_000_000_000  # a venue link that is silent for so long was probed, or is down
+GAP_NS = 2_000_000_000  # between two beats: it was not well all the time
 
 
 class _Quickest(msgspec.Struct):
@@ -45,3 +47,30 @@ class Delays:
         """A time of that publisher by our clock."""
         known = self._publishers.get(publisher_start_ns)
         return their_ns if known is None else their_ns + min(known.apart_ns, known.before_ns)
+
+
+class Behind:
+    """How far the links of the venue may still be behind: as far as the latest of what they
+    carried of late. One late message says no more of a quiet instrument once market_data was well
+    for BEHIND_NS to twice that, while nothing else came as late."""
+
+    def __init__(self) -> None:
+        self._since_ns = 0
+        self._proved_ns = 0
+        self._worst_ns = 0
+        self._before_ns = 0
+
+    def note(self, late_ns: int) -> None:
+        self._worst_ns = max(self._worst_ns, late_ns)
+
+    def prove(self, proved_ns: int) -> None:
+        """All was well then."""
+        if proved_ns > self._proved_ns + GAP_NS:
+            self._since_ns = proved_ns
+        self._proved_ns = proved_ns
+        if proved_ns >= self._since_ns + BEHIND_NS:
+            self._since_ns, self._before_ns, self._worst_ns = proved_ns, self._worst_ns, 0
+
+    def late_ns(self, told_ns: int) -> int:
+        """What is left of a lateness that a message showed."""
+        return min(told_ns, max(self._worst_ns, self._before_ns))

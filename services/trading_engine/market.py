@@ -11,7 +11,7 @@ import msgspec
 from common import core as c, messages as m
 from common.domain.instrument import Instrument
 from common.domain.risk import Market
-from services.trading_engine.delays import Delays
+from services.trading_engine.delays import Behind, Delays
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
@@ -90,6 +90,7 @@ class MarketView:
         self._watches: dict[str, _Watch] = {}
         self._instruments: dict[str, Instrument] = {}
         self._delays = Delays()
+        self._behind = Behind()
         self._beaten_ns = 0  # when market_data last said that it is well
         self._names: dict[str, str] = {}  # symbol -> instrument
         self._combos: dict[str, dict[str, Decimal]] = {}  # leg -> combos, with its part in each
@@ -138,9 +139,10 @@ class MarketView:
         known = self._instruments.get(name)
         usable = quote is not None and not quote.stale
         proved_ns = max(watch.quoted_ns, self._beaten_ns)
+        late_ns = self._behind.late_ns(watch.late_ns)
         low, high = watch.mids.range(now_ns)
         return Market(
-            age_ms=(now_ns - proved_ns + watch.late_ns) / NS_PER_MS if usable else None,
+            age_ms=(now_ns - proved_ns + late_ns) / NS_PER_MS if usable else None,
             bid=quote.bid_price if quote is not None and usable else None,
             ask=quote.ask_price if quote is not None and usable else None,
             mark=ticker.mark_price if ticker else None,
@@ -207,6 +209,7 @@ class MarketView:
                 self._on_quote(message, proved_ns, now_ns)
             case m.Health(state="ready"):
                 self._beaten_ns = proved_ns  # its quotes are what the venue last said
+                self._behind.prove(proved_ns)
             case m.Ticker():
                 self._on_ticker(message)
         if isinstance(message, m.Quote | m.Ticker) and skew_ns is not None:
@@ -239,6 +242,7 @@ class MarketView:
         if happened_ns > watch.since_ns:
             watch.late_ns = max(0, received_ns - happened_ns)
             watch.venue_ns = event.venue_time_ns
+            self._behind.note(watch.late_ns)
 
     def on_lost(self, topic: str) -> None:
         """What the topic said is stale until it speaks again."""

@@ -221,6 +221,48 @@ def test_a_publisher_that_is_heard_is_remembered_among_many() -> None:
         assert delays.sent_ns(7, now - 5 * SECOND, now) == now - 5 * SECOND
 
 
+def beats(bench: Bench, for_s: float) -> None:
+    """market_data says that it is well, every half second."""
+    for _ in range(int(for_s * 2)):
+        bench.advance(0.5)
+        bench.bus("health.market_data.deribit", BEAT)
+
+
+@pytest.mark.parametrize("kind", ["quote", "ticker"])
+def test_one_late_message_of_a_quiet_instrument_does_not_stay_late(kind: str) -> None:
+    bench = Bench(limits=LimitsConfig(max_age_ms=1000)).start()
+    bench.placed()
+    beats(bench, 10.0)
+    message = QUOTE if kind == "quote" else TICKER
+    bench.bus(f"{kind}.{PERP}", message, venue_ns=bench.now - 3 * SECOND)
+    beats(bench, 4.0)  # until then the link may still be behind
+    assert "3000 ms old" in bench.asked(place()).text
+    beats(bench, 6.5)
+    assert bench.asked(place()).accepted
+
+
+def test_what_was_late_stays_so_while_others_are_or_market_data_is_not_well() -> None:
+    other = "deribit.ETH-PERPETUAL"
+    bench = Bench(limits=LimitsConfig(max_age_ms=1000)).start()
+    bench.placed()
+    bench.engine._state.market.watch(other, bench.now)
+    beats(bench, 10.0)
+    bench.bus(f"quote.{PERP}", QUOTE, venue_ns=bench.now - 3 * SECOND)
+    for _ in range(10):
+        beats(bench, 3.0)
+        ticker = m.Ticker(other, 50000.0, 50000.0, 50000.0)
+        bench.bus(f"ticker.{other}", ticker, venue_ns=bench.now - 2 * SECOND)
+    assert "2000 ms old" in bench.asked(place()).text
+    for _ in range(60):
+        bench.advance(0.5)
+        bench.bus("health.market_data.deribit", m.Health("market_data.deribit", "degraded", 1, 1))
+    assert bench.asked(place()).reason is R.STALE_DATA
+    beats(bench, 4.5)
+    assert "2000 ms old" in bench.asked(place()).text
+    beats(bench, 6.0)
+    assert bench.asked(place()).accepted
+
+
 # --- horizons -------------------------------------------------------------------------------------
 
 
