@@ -263,16 +263,7 @@ class TradingEngine:
         if event.is_final:
             text = "the disk cannot be trusted: the engine cancels its orders and ends"
             state.out.alert("ERROR", text, why=event.error)
-            self._cancel_everything(now_ns)
-
-    def _cancel_everything(self, now_ns: int) -> None:
-        orders = list(self._state.store.open.values())
-        if not self._state.logged_in:
-            return
-        if self._calls.cancel_all(m.CancelAll(), orders, now_ns, at_any_cost=True):
-            return
-        for order in orders:
-            self._calls.cancel(order, now_ns)
+            self._kill.cancel_everything(now_ns)
 
     # --- the venue's frames -------------------------------------------------------------------
 

@@ -111,6 +111,16 @@ class KillSwitch:
             orders = list(self._state.store.open.values())
             self._calls.cancel_all(m.CancelAll(), orders, now_ns, at_any_cost=True)
 
+    def cancel_everything(self, now_ns: int) -> None:
+        """Without a latch: the process is about to end."""
+        orders = list(self._state.store.open.values())
+        if not self._state.logged_in:
+            return
+        if self._calls.cancel_all(m.CancelAll(), orders, now_ns, at_any_cost=True):
+            return
+        for order in orders:
+            self._calls.cancel(order, now_ns)
+
     def _is_killed(self, order: Order) -> bool:
         return self._state.modes.of(order.state.owner).is_latch
 

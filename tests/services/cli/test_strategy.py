@@ -68,6 +68,7 @@ BAD = [
     ([{"name": "a", "file": "x", "venue": "y"}], "strategies.a.venue"),
     ([{"name": "a", "file": "x", "venue": "deribit", "account": "b"}], "strategies.a.account"),
     ([{"name": "a", "file": "x", "venue": "deribit", "slow_call_ms": 0}], "slow_call_ms"),
+    ([{"name": "a", "file": "x", "venue": "deribit", "cancel_if_silent_s": 1}], "at least 2 s"),
     ([{"name": "a", "file": "x", "venue": "deribit"}] * 2, "owner"),
     ([{"name": "demo", "file": "x", "venue": "deribit"}], "owner"),
     ([{"name": "a", "venue": "deribit"}], "file"),
