@@ -19,13 +19,13 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
-import msgspec
 import zmq
 
 from common import codec, config as configuration, messages as m, parts
 from common.errors import BadMessage, CrossdeskError
+from common.following import PARTS_MISSING, Topic
 from common.rundir import RunDir
 from common.transport import bus
 from common.transport.clock import Clock
@@ -35,8 +35,6 @@ from common.transport.requests import Connection
 SILENT_S = 1.5
 LATE_S = 1.0  # between two looks: then beats may lie unread that were sent in time
 CONNECT_S = 1.0
-SNAPSHOTS = get_args(m.Snapshot)
-DELTAS = get_args(m.Delta)
 PUBLISHERS = dict.fromkeys(("order", "fill", "protection"), "order_events") | dict.fromkeys(
     ("account", "position", "balance", "risk"), "positions"
 )
@@ -77,12 +75,6 @@ class Lost(NamedTuple):
     reason: str
 
 
-class _Topic(msgspec.Struct):
-    start_ns: int = 0
-    sequence: int = 0
-    synced: bool = False
-
-
 class Client:
     """A connection to the desk in one run directory.
 
@@ -107,7 +99,7 @@ class Client:
         self._subscriber = self._socket(zmq.SUB)
         self._subscriber.setsockopt(zmq.SNDHWM, 0)  # else subscriptions above 1,000 are lost
         self._subscriber.setsockopt(zmq.RCVHWM, 100_000)
-        self._topics: dict[str, _Topic] = {}
+        self._topics: dict[str, Topic] = {}
         self._connected: set[str] = set()
         self._looked = time.monotonic()
         self._beats: dict[int, float] = {}  # publisher start -> when it was last heard
@@ -143,7 +135,7 @@ class Client:
             bus.connect(self._subscriber, self.run_dir.address(publisher))
             self._subscriber.subscribe(b"health.")
         if topic not in self._topics:
-            self._topics[topic] = _Topic()
+            self._topics[topic] = Topic()
             self._awaited.ask(topic, time.monotonic())
             self._subscriber.subscribe(codec.subscription(topic))
 
@@ -184,7 +176,7 @@ class Client:
         while timeout_s is None or time.monotonic() - quiet_since < timeout_s:
             if not self._subscriber.poll(0):
                 yield from self._silent_topics()
-                self._ask_for_missing()
+                yield from self._ask_for_missing()
                 if not self._subscriber.poll(100):
                     continue
             for received in self._take(self._subscriber.recv()):
@@ -203,34 +195,33 @@ class Client:
         return [] if known is None else self._in_order(topic, known, envelope)
 
     def _in_order(
-        self, topic: str, known: _Topic, envelope: codec.Envelope
+        self, topic: str, known: Topic, envelope: codec.Envelope
     ) -> list[Received | Lost]:
         start, sequence = envelope.publisher_start_ns, envelope.sequence
         if start < known.start_ns:
             return []  # late, of the one before, or the clock went back: see _silent_topics
         self._hear(start)
-        lost: list[Received | Lost] = []
-        if known.synced and start == known.start_ns:
-            if sequence <= known.sequence and not parts.shares_sequence(envelope.message):
-                return []  # a snapshot for another joiner
-            if sequence > known.sequence + 1:
-                lost = [self._lose(topic, f"{sequence - known.sequence - 1} messages are missing")]
-        elif known.synced:
-            lost = [self._lose(topic, "the publisher started anew")]
-        if parts.is_later(envelope.message) and not known.synced:
-            return lost  # of a snapshot that began before we were there; ours is to come
-        is_delta = isinstance(envelope.message, DELTAS)
-        if is_delta and not known.synced and not isinstance(envelope.message, SNAPSHOTS):
-            return lost
-        known.start_ns, known.sequence, known.synced = start, sequence, True
-        self._awaited.end(topic)
+        was_whole = known.is_whole
+        step = known.take(envelope, from_snapshot=True)
+        told: list[Received | Lost] = [self._tell_lost(topic, step.lost)] if step.lost else []
+        if known.is_whole and (step.lost or not was_whole):
+            self._awaited.end(topic)
+        if not step.is_next:
+            return told
+        if not known.is_whole and isinstance(envelope.message, parts.Part):
+            self._awaited.go_on(topic, time.monotonic())  # to the last part
         times = envelope.venue_time_ns, envelope.received_ns, envelope.sent_ns
-        return [*lost, Received(topic, envelope.message, sequence, *times)]
+        return [*told, Received(topic, envelope.message, sequence, *times)]
 
     def _lose(self, topic: str, reason: str) -> Lost:
         """Forget the topic's state and ask for a snapshot."""
         self._topics[topic].synced = False
-        self._ask(topic)
+        return self._tell_lost(topic, reason)
+
+    def _tell_lost(self, topic: str, reason: str) -> Lost:
+        """What is awaited anyway is asked for in its time."""
+        if topic not in self._awaited:
+            self._ask(topic)
         return Lost(topic, reason)
 
     def _ask(self, topic: str) -> None:
@@ -238,11 +229,13 @@ class Client:
         self._subscriber.unsubscribe(codec.subscription(topic))
         self._subscriber.subscribe(codec.subscription(topic))
 
-    def _ask_for_missing(self) -> None:
+    def _ask_for_missing(self) -> list[Lost]:
         """Only when nothing is waiting to be read: what is missing might be there."""
-        if self._beats:  # else there is nobody to ask
-            for topic in self._awaited.due(time.monotonic()):
-                self._ask(topic)
+        due = self._awaited.due(time.monotonic()) if self._beats else []  # else nobody is asked
+        lost = [self._lose(topic, PARTS_MISSING) for topic in due if self._topics[topic].synced]
+        for topic in due:
+            self._ask(topic)
+        return lost
 
     def _hear(self, start: int) -> None:
         """A publisher lives."""

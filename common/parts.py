@@ -1,9 +1,10 @@
-"""Snapshots that are too large for one message of the bus come in parts, which share a sequence."""
+"""Snapshots that are too large for one message of the bus come in parts; see following.py."""
 
 from __future__ import annotations
 
 from common import messages as m
 
+Part = m.OrderSnapshot | m.InstrumentList
 ORDERS_IN_PART = 500  # far below 1 MiB, however long their texts are
 
 
@@ -19,12 +20,7 @@ def split(snapshot: m.OrderSnapshot) -> list[m.OrderSnapshot]:
 
 def is_later(message: m.Event) -> bool:
     """A part that means nothing without the first one."""
-    return isinstance(message, m.OrderSnapshot) and message.part > 0
-
-
-def shares_sequence(message: m.Event) -> bool:
-    """It may be news although a message of that sequence came before."""
-    return isinstance(message, m.InstrumentList) or is_later(message)
+    return isinstance(message, Part) and message.part > 0
 
 
 class Gathering:

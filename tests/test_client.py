@@ -16,6 +16,7 @@ import zmq
 
 from common import codec, messages as m, parts
 from common.client import Client, Lost, NoAnswer, NotRunning, Received, exact_text, publisher_of
+from common.following import PARTS_MISSING
 from common.linked import linked_order
 from common.rundir import RunDir
 from common.transport import joining
@@ -90,6 +91,11 @@ def slow_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("common.client.CONNECT_S", WAIT_S)
 
 
+def delay_once(_: joining.Awaited, tries: int) -> float:
+    """Soon, and then not again."""
+    return 10 * WAIT_S if tries else 0.2
+
+
 def take(client: Client, count: int) -> list[Received | Lost]:
     """The next messages, or fewer after a long silence."""
     return list(islice(client.messages(timeout_s=WAIT_S), count))
@@ -110,7 +116,7 @@ def test_a_hole_is_told_and_a_snapshot_is_asked_for(client: Client, publisher: P
     publisher.send(1, quote(1.0))
     publisher.send(4, quote(4.0))
     _, lost, fresh = take(client, 3)
-    assert lost == Lost(TOPIC, "2 messages are missing")
+    assert lost == Lost(TOPIC, "messages 2 to 3 are missing")
     assert isinstance(fresh, Received) and fresh.sequence == 4
     publisher.wait_for(TOPIC)
 
@@ -381,6 +387,44 @@ def test_a_snapshot_in_parts_is_handed_on_from_its_first_part_on(
     engine.send(8, samples.ORDER, topic)
     told = list(islice(client.messages(WAIT_S), 4))
     assert [item.message for item in told if isinstance(item, Received)] == [*cut, samples.ORDER]
+    engine.socket.close(0)
+
+
+@pytest.mark.usefixtures("slow_to_connect")
+@pytest.mark.parametrize("came", [(0,), (0, 1), (0, 2)])
+def test_row_58_a_snapshot_of_which_parts_got_lost_is_asked_for_again(
+    client: Client,
+    context: zmq.Context[Any],
+    run_dir: RunDir,
+    monkeypatch: pytest.MonkeyPatch,
+    came: tuple[int, ...],
+) -> None:
+    monkeypatch.setattr(joining.Awaited, "_delay", delay_once)
+    monkeypatch.setattr("common.client.SILENT_S", 10 * WAIT_S)
+    topic = f"order.deribit.main.{client.sender}"
+    engine = Publisher(context, run_dir, "order_events.deribit.main")
+    client.subscribe_orders("deribit")
+    engine.wait_for(topic)
+    cut = parts.split(m.OrderSnapshot("deribit", "main", "tester", [samples.ORDER] * 1200))
+    for part in came:
+        engine.send(7, cut[part], topic)
+
+    def answer_again() -> None:
+        engine.wait_for(topic)
+        for part in cut:
+            engine.send(7, part, topic)
+        engine.send(8, samples.ORDER, topic)
+
+    answering = threading.Thread(target=answer_again)
+    answering.start()
+    told: list[Any] = []
+    while samples.ORDER not in told:
+        (item,) = take(client, 1)
+        told.append(item.message if isinstance(item, Received) else item)
+    answering.join()
+    assert told[0] == cut[0] and Lost(topic, PARTS_MISSING) in told
+    assert told[-4:] == [*cut, samples.ORDER]
+    assert topic not in client._awaited
     engine.socket.close(0)
 
 

@@ -60,7 +60,7 @@ def test_owners_are_gathered_apart() -> None:
     assert gathering.take(theirs[1]) == snapshot(600, "b")
 
 
-def test_only_later_parts_share_a_sequence_with_what_came_before() -> None:
+def test_only_a_first_part_means_something_by_itself() -> None:
     first, second = parts.split(snapshot(600))
-    listed = m.InstrumentList("deribit", 0, 1, [])
-    assert [parts.shares_sequence(x) for x in (first, second, listed)] == [False, True, True]
+    lists = [m.InstrumentList("deribit", part, 2, []) for part in (0, 1)]
+    assert [parts.is_later(x) for x in (first, second, *lists)] == [False, True, False, True]

@@ -2,7 +2,8 @@
 
 What moves shows by itself, in beats and in deltas that lack their beginning. A topic at rest says
 nothing, so it is asked for again, ever more seldom; after TRIES it is taken for one that has
-nothing to tell, until a publisher is heard that was not there before.
+nothing to tell, until a publisher is heard that was not there before. One that came in part has
+something to tell, and is asked for until it is whole.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def has_snapshot(topic: str) -> bool:
 class _Asked(msgspec.Struct):
     due: float
     tries: int = 0
+    is_answered: bool = False
 
 
 class Awaited:
@@ -54,12 +56,21 @@ class Awaited:
         self._chance = chance
         self._asked: dict[str, _Asked] = {}
 
+    def __contains__(self, topic: str) -> bool:
+        return topic in self._asked
+
     def ask(self, topic: str, now: float) -> None:
         """It is asked for now, for the first time or again."""
         if not has_snapshot(topic):
             return
         asked = self._asked.setdefault(topic, _Asked(now))
         asked.due = now + self._delay(asked.tries)
+
+    def go_on(self, topic: str, now: float) -> None:
+        """A part of it came; the next is awaited. There is something to tell: never given up."""
+        self.ask(topic, now)
+        if topic in self._asked:
+            self._asked[topic].is_answered = True
 
     def end(self, topic: str) -> None:
         """It came, or nobody wants it any more."""
@@ -70,10 +81,10 @@ class Awaited:
         found = [
             topic
             for topic, asked in self._asked.items()
-            if asked.due <= now and asked.tries < TRIES
+            if asked.due <= now and (asked.tries < TRIES or asked.is_answered)
         ]
         for topic in found:
-            self._asked[topic].tries += 1
+            self._asked[topic].tries = min(self._asked[topic].tries + 1, TRIES)
         return found
 
     def begin_again(self, now: float) -> None:

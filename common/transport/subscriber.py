@@ -1,9 +1,9 @@
 """SUB: following topics of other processes, and noticing what was lost.
 
-Per topic the sequence must grow by one. A hole, a publisher that started anew or one that fell
-silent makes the topic lost: the core is told, and we subscribe again for a snapshot. The beats of a
-publisher carry its last sequences, so that a lost last message is noticed too. A snapshot that does
-not come is asked for again: see joining.py.
+A hole in a topic, a publisher that started anew (see following.py) or one that fell silent makes
+the topic lost: the core is told, and we subscribe again for a snapshot. The beats of a publisher
+carry its last sequences, so that a lost last message is noticed too. A snapshot that does not come,
+or not with all its parts, is asked for again: see joining.py.
 
 A process that stood still wakes up to a backlog: whatever begins with a snapshot is asked for anew,
 and of it nothing is handed on that was sent before.
@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import get_args
 
-import msgspec
 import zmq
 
 from common import codec, messages as m, parts
 from common.core import BusMessage, Event, TopicLost
 from common.errors import BadMessage
+from common.following import PARTS_MISSING, Step, Topic
 from common.transport import bus, joining, sockets
 from common.transport.bus import Secured
 from common.transport.clock import now_ns
@@ -31,16 +30,6 @@ SILENT_S = 1.5
 CHECK_S = 0.5
 LATE_S = 2 * CHECK_S  # then beats may lie unread that were sent in time
 AGAIN_S = 0.02
-SNAPSHOTS = get_args(m.Snapshot)
-DELTAS = get_args(m.Delta)
-
-
-class Topic(msgspec.Struct):
-    """What we know of one followed topic. start_ns 0: no message yet."""
-
-    start_ns: int = 0
-    sequence: int = 0
-    synced: bool = False
 
 
 class Subscriber:
@@ -142,32 +131,25 @@ class Subscriber:
     def _is_next(self, topic: str, envelope: codec.Envelope) -> bool:
         """Whether to hand a message on; a hole or a new publisher is told first."""
         known = self._topics.setdefault(topic, Topic())
-        start, sequence, message = (
-            envelope.publisher_start_ns,
-            envelope.sequence,
-            envelope.message,
-        )
+        start = envelope.publisher_start_ns
         if start < known.start_ns:
             return False  # a late message of the one before, or the clock went back: see _silence
         if start not in self._beats:
             self._hear(start)
-        if known.synced and start == known.start_ns:
-            if sequence == known.sequence + 1:
-                known.sequence = sequence
-                return True
-            if sequence <= known.sequence:  # a snapshot for another joiner, or a duplicate
-                return parts.shares_sequence(message)
-            self._lose(topic, f"messages {known.sequence + 1} to {sequence - 1} are missing")
-        elif known.synced:
-            self._lose(topic, "the publisher started anew")
-        if parts.is_later(message):
-            return False  # of a snapshot that began before we were there; ours is to come
-        is_prefix = topic not in self._exact
-        if isinstance(message, DELTAS) and not (is_prefix or isinstance(message, SNAPSHOTS)):
-            return False
-        known.start_ns, known.sequence, known.synced = start, sequence, True
-        self._awaited.end(topic)
-        return True
+        was_whole = known.is_whole
+        step = known.take(envelope, from_snapshot=topic in self._exact)
+        if step.lost or not was_whole or not known.is_whole:
+            self._await(topic, known, step, envelope.message)
+        if step.lost:
+            self._tell_lost(topic, step.lost)
+        return step.is_next
+
+    def _await(self, topic: str, known: Topic, step: Step, message: m.Event) -> None:
+        """A snapshot in parts is awaited until the last of them is here."""
+        if known.is_whole:
+            self._awaited.end(topic)
+        elif step.is_next and topic in self._exact and isinstance(message, parts.Part):
+            self._awaited.go_on(topic, self._loop.time())
 
     def _on_late(self, late_s: float) -> None:
         """We stood still: what waits for us is old, and more of it may be lost than waits."""
@@ -187,11 +169,15 @@ class Subscriber:
         self._old_ns = 0
 
     def _lose(self, topic: str, reason: str) -> None:
-        known = self._topics[topic]
-        known.synced = False
-        self._on_event(TopicLost(topic, reason))
-        if topic in self._exact:
+        self._topics[topic].synced = False
+        self._tell_lost(topic, reason)
+
+    def _tell_lost(self, topic: str, reason: str) -> None:
+        """What is awaited anyway is asked for in its time, so that who is too slow for a large
+        snapshot does not ask for it all the time."""
+        if topic in self._exact and topic not in self._awaited:
             self._loop.call_later(AGAIN_S, self._ask_again, topic)
+        self._on_event(TopicLost(topic, reason))
 
     def _ask_again(self, topic: str) -> None:
         known = self._topics.get(topic)
@@ -233,6 +219,9 @@ class Subscriber:
         self._silence({start for start, seen in self._beats.items() if now - seen > SILENT_S})
         if self._beats:  # else there is nobody to ask
             for topic in self._awaited.due(now):
+                known = self._topics.get(topic)
+                if known is not None and known.synced:
+                    self._lose(topic, PARTS_MISSING)
                 self._ask_again(topic)
 
     def _silence(self, starts: set[int]) -> None:

@@ -42,8 +42,9 @@ class Catalog:
 
     def add_list(self, part: m.InstrumentList) -> None:
         """One part of a venue's whole list."""
-        missing = self._parts.setdefault(part.venue, set(range(part.parts)))
-        missing.discard(part.part)
+        if part.part == 0:
+            self._parts[part.venue] = set(range(part.parts))
+        self._parts.setdefault(part.venue, set(range(part.parts))).discard(part.part)
         for definition in part.instruments:
             self.add(definition)
 

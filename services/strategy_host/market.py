@@ -36,6 +36,8 @@ class MarketView:
         self._instruments.pop(definition.instrument, None)
 
     def on_list(self, part: m.InstrumentList) -> None:
+        if part.part == 0:
+            self._parts.clear()
         for definition in part.instruments:
             self.define(definition)
         self._parts.add(part.part)

@@ -267,7 +267,7 @@ class VirtualDesk:
 
     def _publish_snapshot(self, topic: str, message: m.Event) -> None:
         for node in self.nodes.values():
-            is_part = parts.shares_sequence(message)
+            is_part = parts.is_later(message)
             if topic in node.topics and (is_part or not node.topics[topic]):
                 node.topics[topic] = True
                 self._deliver(node, BUS_NS, self._bus_message(topic, message, None))

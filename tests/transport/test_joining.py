@@ -74,3 +74,13 @@ def test_a_thousand_topics_do_not_ask_at_once():
         for topic in due:
             subject.end(topic)
     assert sum(looks) == 1000 and max(looks) < 300
+
+
+def test_what_came_in_part_is_asked_for_until_it_is_whole():
+    subject = awaited()
+    subject.ask(BOOK, 0.0)
+    assert len(times_of(subject, 1000.0)) == TRIES
+    subject.go_on(BOOK, 0.0)
+    assert len(times_of(subject, 10_000.0)) > 2 * TRIES
+    subject.end(BOOK)
+    assert not times_of(subject, 10_000.0) and BOOK not in subject
