@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 NOW = time.monotonic
 PATIENCE_S = 120.0
 CLIENTS, RATE = 99, 200.0  # some 20,000 messages a second leave
-AROUND_S, CLOSED_S = 25.0, 60.0
+AROUND_S, CLOSED_S, NOTICED_S = 25.0, 60.0, 35.0
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TOO_SLOW = 4008
 SUBSCRIBE = json.dumps(
@@ -138,7 +138,9 @@ def test_promise_11_a_client_that_does_not_read_costs_the_others_nothing(tmp_pat
     figure = f"+{grown / 1e6:.1f} MB"
     figures.note("P11", "memory of the gateway meanwhile", "20 MB", figure, grown <= 20e6, row=73)
     figure = f"{closed_s:.0f} s: {code} {reason}"
-    figures.note("P11", "closed with a reason", "30 s", figure, code == TOO_SLOW, row=73)
+    # Slow for 30 s; noticed within a second, two for its answer to the close, and our own looks.
+    held = code == TOO_SLOW and closed_s <= NOTICED_S
+    figures.note("P11", "closed with a reason", "30 s, seen by 35 s", figure, held, row=73)
     assert closed_s < CLOSED_S
 
 
