@@ -100,7 +100,7 @@ class Checker:
         self._books: dict[str, Book] = {}
         self._quotes: dict[str, m.Quote | None] = {}  # as the engine got them in this life
         self._halted = False
-        self._halting: set[str] = set()  # requests that ask for it
+        self._halting: set[str] = set()  # requests that will do that once they are durable
         self.replies: dict[str, m.CommandReply] = {}
         self._owed: Counter[str] = Counter()  # answers that this life of the engine owes
         self._last: list[m.CommandReply] = []
@@ -126,11 +126,17 @@ class Checker:
                     self._quotes[topic.removeprefix("quote.")] = None
                 case c.CommandReceived(peer=peer, request_id=request_id) if peer == PEER:
                     self._owed[request_id] += 1
-                    if _halts(event.command):
-                        self._halting.add(request_id)
-                    self._halted = self._halted and not _releases(event.command)
+                    self._note_mode(request_id, event.command)
         elif isinstance(event, c.Started) and node.name.startswith("market_data"):
             self._books.clear()
+
+    def _note_mode(self, request_id: str, command: m.Command) -> None:
+        """What is asked again is answered again, and halts only if it is not known yet."""
+        if _releases(command):
+            self._halted = False
+            self._halting.clear()
+        elif _halts(command) and self._owed[request_id] == 1:
+            self._halting.add(request_id)
 
     def on_commands(self, node: Node, commands: Sequence[Any]) -> None:
         """What one event made a process decide, all at once."""
@@ -202,6 +208,8 @@ class Checker:
             for record in entry.records:
                 if isinstance(record, records.IntentRecord):
                     self._note_intent(record)
+                elif isinstance(record, records.RequestRecord):
+                    self._halted = self._halted or record.request_id in self._halting
 
     def _note_intent(self, record: records.IntentRecord) -> None:
         """What replaces a quote may become an order of its own."""
@@ -265,6 +273,8 @@ class Checker:
         frame = self._decode(payload)
         if frame.method not in (*PLACING, QUOTING):
             return
+        if self._halted and any(_quantities(frame)):
+            raise Violation("P6", f"left while the desk is halted: {frame.params}")
         names, once = _names_of(frame)
         self._sent[once] += 1
         if missing := [name for name in names if name not in self._intents]:
@@ -310,6 +320,7 @@ class Checker:
         others = [self._orders[each["label"]] for each in params.get("otoco_config", [])]
         self.seen["linked"] += len(others)
         counted = self._desk.nodes[self._engine].core._state.store._counted
+        self._check_count()
         adding = [each for each in (order, *others) if counted[each.client_order_id][1]]
         self._check_sides({(each.instrument, each.side) for each in adding})
 
@@ -321,15 +332,20 @@ class Checker:
             for word, side in SIDES.items()
             if word in quote and quote[word]["amount"]
         }
+        name = frame.params["quote_id"]
+        if any(o.quote_id == name and o.status is S.PENDING_NEW for o in self._orders.values()):
+            self._check_count()  # what replaces a quote adds none
         if sides:
             self._check_sides(sides)
+
+    def _check_count(self) -> None:
+        count = sum(not each.status.is_final for each in self._orders.values())
+        if count > self._max_open:
+            raise Violation("P6", f"{count} open orders, those in doubt included")
 
     def _check_sides(self, sides: set[tuple[str, m.Side]]) -> None:
         """The market was known, and all that may still fill there, in doubt or not, with the
         position keeps to the limits."""
-        count = sum(not each.status.is_final for each in self._orders.values())
-        if count > self._max_open:
-            raise Violation("P6", f"{count} open orders, those in doubt included")
         store = self._desk.nodes[self._engine].core._state.store
         for instrument, side in sides:
             quote = self._quotes.get(instrument)
@@ -388,8 +404,6 @@ class Checker:
             raise Violation("P1", f"request {name} was answered more often than asked")
         if self._desk.disks[self._engine].failure:
             return  # it could not be written down: after the next start it may be another
-        is_new = name in self._halting and name not in self.replies
-        self._halted = self._halted or (is_new and reply.accepted)
         before = self.replies.setdefault(name, reply)
         if before != reply:
             raise Violation("P1", f"request {name} got another answer: {before} then {reply}")

@@ -63,9 +63,9 @@ def test_the_seeds_do_what_they_are_for() -> None:
 # --- planted errors: the checker must find each ----------------------------------------------
 
 
-def calm(seed: int = 1, *, plain: bool = True) -> Simulation:
+def calm(seed: int = 1, *, plain: bool = True, busy_s: float = 4.0) -> Simulation:
     """Traffic without faults, so that what is found is what was planted."""
-    made = Simulation(seed, busy_s=4.0, plain=plain)
+    made = Simulation(seed, busy_s, plain=plain)
     made._trouble = lambda: [(lambda: None, 1)]  # type: ignore[method-assign]
     return made
 
@@ -275,6 +275,55 @@ def test_an_order_that_leaves_in_spite_of_the_kill_switch_is_found() -> None:
         ]
 
     assert plant(made, spoil).promise == "P4"
+
+
+def halting() -> Simulation:
+    """Trading is halted for a second, again and again."""
+    made = calm(busy_s=20.0)
+    for at_s in range(1, 20, 2):
+        made.world.after(at_s * NS_PER_S, made.halt)
+    return made
+
+
+def test_an_order_that_is_decided_while_trading_is_halted_is_found() -> None:
+    assert not halting().run().violation
+    made = halting()
+
+    def spoil(commands: list[Any]) -> list[Any]:
+        made.world.nodes[ENGINE].core._state.modes.set("desk", m.TradingMode.ACTIVE, "planted")
+        return commands
+
+    outcome = plant(made, spoil)
+    assert outcome.promise == "P6" and "sent while the desk is halted" in outcome.violation
+
+
+def test_an_order_that_is_held_back_and_leaves_while_trading_is_halted_is_found() -> None:
+    made = halting()
+    append = made.world._append
+
+    def late(node: Any, entry: Any, covered: Any, wait_ns: int) -> None:
+        kept = [x for x in covered if isinstance(x, c.LinkSend)]
+        append(node, entry, [x for x in covered if x not in kept], wait_ns)
+        made.world.after(NS_PER_S // 2, lambda: made.world._carry_out(node, kept))
+
+    made.world._append = late  # type: ignore[method-assign]
+    outcome = made.run()
+    assert outcome.promise == "P6" and "left while the desk is halted" in outcome.violation
+
+
+def test_more_open_orders_than_allowed_are_found() -> None:
+    made = calm()
+    made.checker._max_open = 2
+    outcome = made.run()
+    assert outcome.promise == "P6" and "3 open orders" in outcome.violation
+
+
+def test_more_quotes_than_allowed_are_found() -> None:
+    made = quoting()
+    made.checker._max_open = 0
+    made.checker._check_placing = lambda params: None  # type: ignore[method-assign]
+    outcome = made.run()
+    assert outcome.promise == "P6" and "open orders" in outcome.violation
 
 
 def test_an_order_that_leaves_without_a_disk_is_found() -> None:

@@ -227,6 +227,41 @@ def test_modes_survive_a_restart(bench: Bench):
     assert again.asked(place(), request_id="newer").accepted
 
 
+def test_a_mode_asked_for_again_after_its_release_is_answered_and_not_set_anew(bench: Bench):
+    """Also if the engine died before it had answered."""
+    bench.ask(m.SetMode(HALTED, "x"), request_id="halt")
+    again = bench.restart().start()
+    assert again.asked(place(), request_id="halted").reason is R.MODE
+    again.ask(m.SetMode(ACTIVE, "x"), request_id="go on")
+    assert again.asked(m.SetMode(HALTED, "x"), request_id="halt").mode is HALTED
+    assert again.asked(place(), request_id="new").accepted
+    assert again.restart().start().asked(place(), request_id="newer").accepted
+
+
+def test_a_mode_whose_request_got_lost_is_set_when_it_is_asked_for_again(bench: Bench):
+    before = len(bench.journal)
+    bench.ask(m.SetMode(HALTED, "x"), request_id="halt")
+    del bench.journal[before:]
+    again = bench.restart().start()
+    again.ask(m.SetMode(ACTIVE, "x"), request_id="go on")
+    again.ask(m.SetMode(HALTED, "x"), request_id="halt")
+    assert again.asked(place(), request_id="new").reason is R.MODE
+
+
+def test_what_was_decided_before_a_halt_leaves_before_its_answer_and_what_waits_is_refused():
+    bench = Bench(rate_per_second=10.0, rate_burst=2.0).start()
+    bench.ask(place(), request_id="sent")
+    bench.ask(place(), request_id="waits")
+    bench.ask(m.SetMode(HALTED, "x"), request_id="halt")
+    bench.advance(1)
+    (waited,) = bench.replies("waits")
+    assert waited.reason is R.MODE
+    told = [x for x in bench.commands if isinstance(x, c.LinkSend | c.Reply)]
+    before = told[: told.index(c.Reply(b"p", *bench.replies("halt")))]
+    sent = [x for x in before if isinstance(x, c.LinkSend) and b"private/buy" in x.payload]
+    assert len(sent) == bench.sent().count("private/buy") == 1
+
+
 def test_a_mode_does_not_lift_a_latch(bench: Bench):
     latch(bench, desk="stop")
     reply = bench.asked(m.SetMode(ACTIVE, "go"))

@@ -292,6 +292,19 @@ def test_quotes_count_as_exposure_with_what_they_are_to_replace() -> None:
     assert made.asked(place(quantity="100")).accepted
 
 
+def test_at_the_limit_of_open_orders_quotes_are_replaced_and_no_others_are_taken() -> None:
+    """Also beyond it, where orders of somebody else may bring the account."""
+    made = bench(limits=LimitsConfig(max_open_orders=2))
+    before = quoted(made)
+    limits = msgspec.structs.replace(made.engine._state.limits, max_open_orders=1)
+    made.engine._state.limits = limits
+    after = quoted(made, entry("48900", "51100"))
+    assert [o.client_order_id for o in after] == [o.client_order_id for o in before]
+    reply = made.asked(quote(entry("48800", "51200"), entry(instrument=FUTURE)))
+    assert [r.reason for r in reply.results] == [None, None] + [R.MAX_OPEN_ORDERS] * 2
+    assert len(made.open_orders()) == 2
+
+
 def test_a_quote_on_its_way_counts_until_it_is_answered() -> None:
     made = bench(limits=LimitsConfig(max_position={PERP: "250"}))
     bid, _ = quoted(made)
