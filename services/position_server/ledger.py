@@ -3,8 +3,9 @@
 The venue's first list of positions is the baseline. A fill from before it is inside it already and
 only tells what was realised earlier; a fill from after it is added. Venue times decide, but
 they are coarse: a fill within the time of the list itself is in doubt until the venue names a
-quantity from after it, which fits with or without it. Fills arrive from the engine and from the
-venue; exec_id makes them one.
+quantity from after it, which fits with or without it. Where it fits only with it, another fill may
+be missing instead, so all are asked for first, and ours stays unconfirmed. Fills arrive from the
+engine and from the venue; exec_id makes them one.
 
 Afterwards the venue's word confirms ours. When the two differ and nothing happens for SETTLE_NS the
 difference is told, missing fills are asked for, and if none explain it theirs replaces ours. From

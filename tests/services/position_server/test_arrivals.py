@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from common import core as c, messages as m
 from common.venues import accounts as a
 from common.venues.streams import FrameToSend
+from services.position_server.ledger import Ledger
 from tests.examples import examples
 from tests.services.position_server.scenes import (
     DEFINITIONS,
@@ -213,16 +214,36 @@ class Arrivals(RuleBasedStateMachine):
             self._start()
 
     def teardown(self) -> None:
-        """At rest it holds what the venue holds, and goes on doing so."""
+        """At rest it holds what the venue holds, and goes on doing so whatever is told again."""
         self.venue.lag_ns = 0
+        self._rest()
+        clear = [name for name in NAMES if not self._is_unclear(name)]
+        self._tell_all()
+        assert not any(self._differs(name) for name in clear)
+        self._rest()
+        self._tell_all()
+        assert not any(self._differs(name) for name in NAMES)
+
+    def _rest(self) -> None:
         for _ in range(20):
             self.settle()
         for name in NAMES:
-            ours = self.scene.core.holdings.ledger(name, self.scene.now)
+            ours = self._ledger(name)
             assert ours.is_confirmed and ours.quantity == self.venue.quantity(name)
             ours.position.check()
+
+    def _tell_all(self) -> None:
         self.scene.bus(m.FillSnapshot("sim", "main", "", self.venue.fills))
-        assert not any(self._differs(name) for name in NAMES)
+
+    def _is_unclear(self, name: str) -> bool:
+        """Nobody told some fills, which cancel out, from after the list that ours goes by, and the
+        time of one does not say whether that list has it: told late, the others count before it."""
+        ours = self._ledger(name)
+        from_ns, to_ns = ours.counts_from_ns, ours.counts_from_ns + MS
+        own = [each for each in self.venue.fills if each.instrument == name]
+        is_doubtful = any(from_ns < each.filled_ns <= to_ns for each in own)
+        later = [each.exec_id for each in own if each.filled_ns > to_ns]
+        return is_doubtful and any(each not in ours._seen for each in later)
 
     @rule()
     def settle(self) -> None:
@@ -235,8 +256,29 @@ class Arrivals(RuleBasedStateMachine):
             self.read(1)
 
     def _differs(self, name: str) -> bool:
-        ours = self.scene.core.holdings.ledger(name, self.scene.now)
-        return ours.quantity != self.venue.quantity(name)
+        return self._ledger(name).quantity != self.venue.quantity(name)
+
+    def _ledger(self, name: str) -> Ledger:
+        return self.scene.core.holdings.ledger(name, self.scene.now)
+
+
+def test_a_fill_at_the_time_of_the_baseline_told_late_with_its_opposite():
+    """Ours is unconfirmed until the venue was asked, and right again within its time."""
+    world = Arrivals()
+    world.start(is_early=True)
+    world.connect()
+    world.trade(PERP, -1)  # when the list was true
+    world.lose()
+    world.settle()
+    world.trade(PERP, 1)
+    world.lose()
+    world._rest()
+    world._tell_all()
+    assert world._differs(PERP) and not world.scene.position().confirmed
+    for _ in range(5):  # 10.5 s
+        world.settle()
+    assert not world._differs(PERP) and world.scene.position().confirmed
+    world.teardown()
 
 
 TestArrivals = Arrivals.TestCase

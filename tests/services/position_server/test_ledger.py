@@ -128,6 +128,23 @@ def test_a_repair_keeps_what_was_realised_and_books_the_close_at_the_mark():
     assert ledger.quantity == 0
 
 
+def test_a_doubtful_fill_told_late_with_its_opposite_is_counted_when_all_were_asked_for():
+    """The venue's word from after both fits without them; another fill could be missing as well."""
+    ledger = Ledger(LINEAR)
+    ledger.define(INSTRUMENTS[LINEAR], 0)
+    ledger.start(Baseline(T0, T0), None, 0)
+    ledger.hear(None, Baseline(T0 + 4 * S, T0 + 4 * S), 4 * S, 4 * S)
+    ledger.add([fill(1, -1, 110, LINEAR, at=0), fill(2, 1, 100, LINEAR, at=2)], 5 * S)
+    assert (ledger.quantity, ledger.is_confirmed) == (1, False)
+    ledger.hear(None, Baseline(T0 + 6 * S, T0 + 6 * S), 6 * S, 6 * S)
+    assert (ledger.quantity, ledger.next_step(8 * S)) == (1, Step.ASK)
+    ledger.ask(8 * S)
+    ledger.answer()
+    ledger.hear(None, Baseline(T0 + 8 * S, T0 + 8 * S), 8 * S, 8 * S)
+    assert (ledger.quantity, ledger.realized_pnl) == (0, 10)
+    assert ledger.is_confirmed and ledger.next_step(99 * S) is Step.NOTHING
+
+
 def test_what_was_asked_and_not_answered_proves_nothing_and_is_asked_again():
     ledger = Ledger(LINEAR)
     ledger.define(INSTRUMENTS[LINEAR], 0)
