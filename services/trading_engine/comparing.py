@@ -62,6 +62,7 @@ class Comparing:
         self._wide_ns = 0  # when fills of everything are due
         self._whole_ns = 0  # when the account was read in whole
         self._since_ns: dict[str, int] = {}  # by currency: fills of before are known
+        self._open_there: set[str] = set()  # by the venue's id: listed when last asked, ended here
         self._active: dict[str, int] = {}  # instrument -> when an order of it last changed
 
     # --- when ---------------------------------------------------------------------------------
@@ -74,6 +75,7 @@ class Comparing:
 
     def on_down(self) -> None:
         self._round = None
+        self._open_there.clear()
 
     def look_at(self, orders: Iterable[Order], now_ns: int) -> None:
         """These changed, so what comes next of them may get lost."""
@@ -154,8 +156,13 @@ class Comparing:
 
     def _judge(self, asked: _Round, now_ns: int) -> None:
         listed: set[str] = set()
+        before, self._open_there = self._open_there, set()
         for seen in sorted(asked.orders, key=lambda order: order.updated_ns):
             listed.add(self._compare(seen, asked, now_ns))
+            if seen.venue_order_id in before & self._open_there:
+                listed.add(self._take_back(seen, now_ns))
+        if self._open_there:
+            self._next_ns = min(self._next_ns, now_ns + SOON_NS)
         for fill in sorted(asked.fills, key=lambda fill: fill.filled_ns):
             if not self._state.store.knows_fill(fill.exec_id):
                 self._reports.on_fill(fill, "query", now_ns)
@@ -174,6 +181,8 @@ class Comparing:
                 order = self._reports.on_order(seen, "query", now_ns)
                 self._tell("an order that was not told", venue_order_id=seen.venue_order_id)
             return "" if order is None else order.state.client_order_id
+        if self._is_open_there(order, seen, asked):
+            self._open_there.add(seen.venue_order_id)
         before = order.state
         is_news = order.is_older_than(seen.updated_ns) or seen.cum_quantity > before.cum_quantity
         if is_news and self._is_at_rest(order, asked):
@@ -186,6 +195,22 @@ class Comparing:
         """It is open, nothing is under way, and it has not changed since the question."""
         settled = not (order.is_final or order.is_pending)
         return settled and order.state.client_order_id not in asked.changed
+
+    def _is_open_there(self, order: Order, seen: VenueOrder, asked: _Round) -> bool:
+        """It had ended here before the question, and the venue lists that very order as open."""
+        name, known_as = order.state.client_order_id, order.state.venue_order_id
+        is_open = seen.state is VenueOrderState.OPEN and not seen.handed_on
+        is_same = known_as in ("", seen.venue_order_id)
+        is_settled = order.is_final and not self._doubts.is_asking_for(name)
+        return is_open and is_same and is_settled and name not in asked.changed
+
+    def _take_back(self, seen: VenueOrder, now_ns: int) -> str:
+        """Two lists agree, both asked for after it had ended here: it lives, whoever was wrong."""
+        self._open_there.discard(seen.venue_order_id)
+        order = self._reports.take_back(seen, now_ns)
+        what = "an order as open that had ended here"
+        self._tell(what, venue_order_id=seen.venue_order_id)
+        return order.state.client_order_id
 
     def _ask_for_unlisted(self, listed: set[str], asked: _Round, now_ns: int) -> None:
         """Open here and not there: it has ended. How, its own questions tell."""

@@ -95,6 +95,20 @@ class Reports:
             if before is None:
                 self._count_external(seen, source)
             order = self._adopt(seen, now_ns, before)
+        return self._merge(order, seen, source, now_ns, answers)
+
+    def take_back(self, seen: VenueOrder, now_ns: int) -> Order:
+        """It is open at the venue and had ended here: count it as one from outside."""
+        self._count_external(seen, "query")
+        order = self._adopt(seen, now_ns)
+        for fill in self._state.store.fills_after(0):
+            if fill.venue_order_id == seen.venue_order_id and not fill.is_leg:
+                order.mark_counted(fill.exec_id, fill.last_price, fill.last_quantity)
+        return self._merge(order, seen, "query", now_ns)
+
+    def _merge(
+        self, order: Order, seen: VenueOrder, source: str, now_ns: int, answers: str = ""
+    ) -> Order:
         if seen.parent_venue_order_id:
             order.venue_order_ids.add(seen.parent_venue_order_id)
         if self._is_past(order, seen):

@@ -69,9 +69,10 @@ class OrderStore:
         self._closed[client_order_id] = order
         self._closed.move_to_end(client_order_id)
         while len(self._closed) > CLOSED_KEPT:
-            _, old = self._closed.popitem(last=False)
+            name, old = self._closed.popitem(last=False)
             for venue_order_id in old.venue_order_ids:
-                self._by_venue_id.pop(venue_order_id, None)
+                if self._by_venue_id.get(venue_order_id) == name:  # else another was taken for it
+                    del self._by_venue_id[venue_order_id]
             self._forget_link(old)
 
     def select(self, owner: str | None = None, *, closed: bool = False) -> list[m.OrderUpdated]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from common import core as c, messages as m
-from common.messages import OrderStatus as S, OrderTrigger as E
+from common.config import LimitsConfig
+from common.messages import OrderStatus as S, OrderTrigger as E, RejectReason as R
 from services.trading_engine import records
 from services.trading_engine.comparing import EVERY_NS, WIDE_NS
 from tests.services.trading_engine.kit import MS, PERP, SECOND, T0, Bench, D, place
@@ -229,3 +230,81 @@ def test_a_fill_that_waits_for_its_order_and_is_listed_too_is_counted_once():
     bench.feed(c.VenueFrame("orders.deribit.main", b"nonsense", bench.now))
     bench.advance(BAR_S)
     assert len(bench.fills()) == 1
+
+
+TAKEN_BACK = "the venue lists an order as open that had ended here: reconciled"
+
+
+def ended_wrongly(bench: Bench, order: m.OrderUpdated) -> None:
+    """The venue tells its end, and then that it is open."""
+    held = dict(bench.twin.orders[order.venue_order_id])
+    bench.deliver(bench.twin.end(order.venue_order_id, "user_request"))
+    assert bench.order(order.client_order_id).status is S.CANCELED
+    bench.twin.orders[order.venue_order_id] = held
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_an_order_that_ended_here_and_is_listed_as_open_is_taken_back(is_cut: bool):
+    bench, order = resting(limits=LimitsConfig(max_external_orders=5))
+    ended_wrongly(bench, order)
+    if is_cut:
+        bench.cut()
+        bench.connect()
+    bench.advance(2 * BAR_S)
+    (found,) = bench.open_orders()
+    assert (found.venue_order_id, found.external) == (order.venue_order_id, True)
+    assert (found.status, found.price, found.leaves_quantity) == (S.NEW, order.price, 100)
+    assert bench.engine._state.store.open_quantity(PERP, m.Side.BUY) == 100
+    assert warnings(bench) == [TAKEN_BACK]
+    assert bench.asked(place()).reason is R.EXTERNAL_ORDERS
+    assert bench.asked(m.CancelOrder(found.client_order_id)).accepted
+    bench.advance(BAR_S)
+    assert not bench.twin.open_ids and not bench.open_orders()
+    assert bench.order(order.client_order_id).status is S.CANCELED
+    assert not bench.restart().start().open_orders()
+
+
+@pytest.mark.parametrize("is_restarted", [True, False])
+def test_an_order_that_is_taken_back_keeps_what_it_filled_before(is_restarted: bool):
+    bench, order = resting()
+    bench.deliver(bench.twin.fill(order.venue_order_id, 40.0))
+    ended_wrongly(bench, order)
+    bench.advance(2 * BAR_S)
+    (found,) = bench.open_orders()
+    assert (found.status, found.cum_quantity, found.leaves_quantity) == (S.PARTIALLY_FILLED, 40, 60)
+    if is_restarted:
+        bench = bench.restart().start()
+    bench.deliver(bench.twin.fill(order.venue_order_id, 60.0))
+    bench.advance(BAR_S)
+    assert bench.order(found.client_order_id).status is S.FILLED
+    assert bench.engine._state.store.positions[PERP] == 100
+    fills = bench.asked(m.QueryFills()).fills
+    assert [fill.last_quantity for fill in fills] == [40, 60]
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_an_order_that_was_proved_absent_and_is_listed_as_open_is_taken_back(is_heard: bool):
+    bench = Bench().start()
+    bench.losing = True
+    request = bench.ask(place())
+    bench.losing = False
+    bench.advance(BAR_S)
+    (name,) = [x.client_order_id for x in bench.replies(request)[0].orders]
+    assert bench.order(name).status is S.REJECTED
+    terms = {"instrument_name": "BTC-PERPETUAL", "amount": 100.0, "price": 49000.0}
+    told = bench.twin.place(direction="buy", label=name, **terms)
+    bench.deliver(told if is_heard else [])
+    bench.advance(2 * BAR_S)
+    (found,) = bench.open_orders()
+    assert (found.external, found.leaves_quantity, warnings(bench)) == (True, 100, [TAKEN_BACK])
+
+
+def test_one_list_with_an_order_that_ended_here_proves_nothing():
+    bench, order = resting()
+    before = rounds(bench)
+    ended_wrongly(bench, order)
+    while rounds(bench) == before:
+        bench.advance(0.1)
+    bench.twin.end(order.venue_order_id, "user_request")
+    bench.advance(2 * BAR_S)
+    assert not bench.open_orders() and not warnings(bench)
