@@ -16,7 +16,7 @@ from common.domain.order import Order
 from common.venues.order_entry import CallDone, OrderEntry, VenueFill, VenueOrder, VenueOrderState
 from services.trading_engine.evidence import AFTER_HORIZON_NS
 from services.trading_engine.reconcile import Reconciler
-from services.trading_engine.reports import Reports
+from services.trading_engine.reports import Reports, shows_terms
 from services.trading_engine.state import Call, EngineState
 
 NS_PER_S = 1_000_000_000
@@ -184,8 +184,10 @@ class Comparing:
         if self._is_open_there(order, seen, asked):
             self._open_there.add(seen.venue_order_id)
         before = order.state
+        is_other = seen.state is VenueOrderState.OPEN and not shows_terms(seen, order)
         is_news = order.is_older_than(seen.updated_ns) or seen.cum_quantity > before.cum_quantity
-        if is_news and self._is_at_rest(order, asked):
+        if (is_news or is_other) and self._is_at_rest(order, asked):
+            order.believe(seen.updated_ns)  # it was asked for later than all that we know
             self._reports.on_order(seen, "query", now_ns)
             if order.state is not before:
                 self._tell("a change that was not told", client_order_id=before.client_order_id)

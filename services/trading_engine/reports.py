@@ -383,6 +383,11 @@ class Reports:
         )
 
 
+def shows_terms(seen: VenueOrder, order: Order) -> bool:
+    """The view has the terms of the order as they are here."""
+    return _shows(seen, order.state, NOTHING)
+
+
 def _shows(seen: VenueOrder, state: m.OrderUpdated, wanted: Facts) -> bool:
     """The view has the terms of the order, those that a modify wants instead."""
     if state.quote_id and wanted.quantity is not None:

@@ -308,3 +308,16 @@ def test_one_list_with_an_order_that_ended_here_proves_nothing():
     bench.twin.end(order.venue_order_id, "user_request")
     bench.advance(2 * BAR_S)
     assert not bench.open_orders() and not warnings(bench)
+
+
+@pytest.mark.parametrize("back_ms", [0, 1, 400])
+def test_terms_in_the_list_count_although_the_venues_clock_went_back_a_little(back_ms: int):
+    """By less than what is taken for a jump: the lost change is of an earlier time, or the same."""
+    bench, order = resting()
+    told_ms = bench.twin.orders[order.venue_order_id]["last_update_timestamp"]
+    bench.twin._edit({"order_id": order.venue_order_id, "price": 48000.0, "amount": 70.0})
+    bench.twin.orders[order.venue_order_id]["last_update_timestamp"] = told_ms - back_ms
+    bench.advance(BAR_S)
+    now = bench.order(order.client_order_id)
+    assert (now.price, now.quantity, now.status) == (D("48000"), D("70"), S.NEW)
+    assert warnings(bench) == ["the venue lists a change that was not told: reconciled"]
